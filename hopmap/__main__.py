@@ -22,15 +22,11 @@ COMMANDS: dict[str, Command] = {
     "up": Command("hopmap.up.command", "run everything on this machine and watch the map grow"),
     "agent": Command("agents.command", "the worker: ping targets, trace those that answer, hand results in"),
     "input": Command("services.input.command", "the service that says what to probe next", "services"),
-    "output": Command(
-        "services.output.command", "the service that takes results and gives hops back", "services"
-    ),
+    "output": Command("services.output.command", "the service that takes results and gives hops back", "services"),
     "manager": Command("manager.command", "the web UI and control plane", "manager"),
     "lab": Command("lab.command", "an internet in a box: run any command inside it, score any traces"),
     "data": Command("hopmap.data.command", "the packaged tables: what they are, how old, look an address up"),
-    "check-config": Command(
-        "hopmap.check_config", "say what is wrong with a configuration file, start nothing"
-    ),
+    "check-config": Command("hopmap.check_config", "say what is wrong with a configuration file, start nothing"),
 }
 
 HELP = """\

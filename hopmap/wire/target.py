@@ -1,0 +1,89 @@
+"""What the input service asks an agent to probe: the address, why, hints, and for how long the order stands."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hopmap.wire import decode
+
+SCHEMA = 1
+MAX_TARGETS = 1_000
+_LONGEST_LEASE = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why an address is a target. `kind` is seed, hop or import; the rest is where it came from."""
+
+    kind: str
+    provider: str | None = None
+    region: str | None = None
+    seen_by: str | None = None
+    toward: str | None = None
+    result: str | None = None
+    first_seen: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One address to probe within `lease_seconds` of receipt; `hints` are open, unknown ones are passed over."""
+
+    address: str
+    lease_seconds: float
+    why: Why
+    hints: dict[str, Any] = field(default_factory=dict)
+
+
+def decode_targets(value: object) -> tuple[Target, ...]:
+    """The targets of `GET /` as JSON: {"schema": 1, "targets": [...]}."""
+    source = decode.mapping(value, "")
+    decode.schema(source, "", SCHEMA)
+    return decode.sequence(decode.required(source, "targets", ""), "targets", MAX_TARGETS, _target)
+
+
+def encode_targets(targets: tuple[Target, ...]) -> dict[str, Any]:
+    """The JSON value of `GET /`; fields of `why` that are not known are left out."""
+    return {"schema": SCHEMA, "targets": [_encode_target(target) for target in targets]}
+
+
+def _target(value: object, where: str) -> Target:
+    source = decode.mapping(value, where)
+    return Target(
+        address=decode.address(decode.required(source, "address", where), f"{where}.address"),
+        lease_seconds=decode.real(
+            decode.required(source, "lease_seconds", where), f"{where}.lease_seconds", 0.0, _LONGEST_LEASE
+        ),
+        why=_why(decode.required(source, "why", where), f"{where}.why"),
+        hints=decode.mapping(source.get("hints", {}), f"{where}.hints"),
+    )
+
+
+def _why(value: object, where: str) -> Why:
+    source = decode.mapping(value, where)
+
+    def words(key: str) -> str | None:
+        found = source.get(key)
+        return None if found is None else decode.string(found, f"{where}.{key}", 128)
+
+    return Why(
+        kind=decode.token(decode.required(source, "kind", where), f"{where}.kind"),
+        provider=words("provider"),
+        region=words("region"),
+        seen_by=words("seen_by"),
+        toward=words("toward"),
+        result=words("result"),
+        first_seen=words("first_seen"),
+    )
+
+
+def _encode_target(target: Target) -> dict[str, Any]:
+    why = {"kind": target.why.kind}
+    for key in ("provider", "region", "seen_by", "toward", "result", "first_seen"):
+        known = getattr(target.why, key)
+        if known is not None:
+            why[key] = known
+    return {
+        "address": target.address,
+        "lease_seconds": target.lease_seconds,
+        "why": why,
+        "hints": target.hints,
+    }
