@@ -1,0 +1,59 @@
+"""`hopmap check-config FILE`: what is wrong with a configuration file, without starting anything."""
+
+import dataclasses
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hopmap import config
+from hopmap.errors import UserError
+
+SETTINGS = {
+    "agent": "agents.config:AgentSettings",
+    "input": "services.input.config:InputSettings",
+    "output": "services.output.config:OutputSettings",
+    "manager": "manager.config:ManagerSettings",
+}
+
+EXAMPLES = """\
+  hopmap check-config config.yaml
+  hopmap check-config --part input /etc/hopmap/input.yaml
+"""
+
+
+def settings_class(part: str) -> type[Any]:
+    """The settings class of a part."""
+    module, _, name = SETTINGS[part].partition(":")
+    found: type[Any] = getattr(import_module(module), name)
+    return found
+
+
+def run(argv: list[str]) -> int:
+    """Check files. Exit code 0 when all are good."""
+    flags = config.parser("check-config", "Check configuration files; nothing is started.", EXAMPLES)
+    flags.add_argument("--part", choices=sorted(SETTINGS), help="whose file it is (default: told from its keys)")
+    flags.add_argument("files", nargs="+", metavar="FILE")
+    given = flags.parse_args(argv)
+    for name in given.files:
+        path = Path(name)
+        part = given.part or guess(path)
+        cls = settings_class(part)
+        config.build(cls, config.read_file(cls, path))
+        sys.stdout.write(f"{path}: good, for hopmap {part}\n")
+    return 0
+
+
+def guess(path: Path) -> str:
+    """The part that knows most of the file's keys; an agent when none stands out."""
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return "agent"  # reading it again gives the exact complaint
+    keys = set(found) if isinstance(found, dict) else set()
+    scores = {part: len(keys & {field.name for field in dataclasses.fields(settings_class(part))}) for part in SETTINGS}
+    return max(scores, key=lambda part: scores[part])

@@ -1,0 +1,253 @@
+"""Settings of every part: a frozen dataclass, filled from a YAML file, then the environment, then flags.
+
+A part declares `key: type = setting(default, "what it does", ...)`; from that come the checks, the
+flags, the names in the environment (HOPMAP_PART_KEY) and the tables in the documentation.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import os
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import yaml
+
+from hopmap.errors import UserError, one_line
+
+Settings = TypeVar("Settings")
+_WORDS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
+
+
+def setting(
+    default: Any,
+    about: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[str] = (),
+    env: str | None = None,
+    example: str | None = None,
+) -> Any:
+    """A key of a settings class: its default, what it does, its bounds (`low` and `high` are allowed values)."""
+    known = {"about": about, "low": low, "high": high, "choices": tuple(choices), "env": env, "example": example}
+    return dataclasses.field(default=default, metadata=known)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line, as every other error here."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; '{self.prog} --help' shows what it takes")
+
+
+def parser(part: str, about: str, examples: str) -> Parser:
+    """A parser for `hopmap PART` with the project's habits of help."""
+    return Parser(
+        prog=f"hopmap {part}",
+        description=about,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def add_flags(flags: argparse.ArgumentParser, cls: type[Any]) -> None:
+    """`--config FILE` and one flag for every key of `cls`."""
+    flags.add_argument("--config", metavar="FILE", help="YAML file with any of the keys below (flags win)")
+    for field in dataclasses.fields(cls):
+        kind = _kind(cls, field)
+        name = "--" + field.name.replace("_", "-")
+        about = f"{field.metadata['about']} (default: {_shown(field.default) or 'none'})".replace("%", "%%")
+        if kind.type is bool:
+            flags.add_argument(
+                name, dest=field.name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=about
+            )
+        else:
+            flags.add_argument(
+                name,
+                dest=field.name,
+                action="append" if kind.many else "store",
+                default=argparse.SUPPRESS,
+                metavar=kind.type.__name__.upper() if kind.type is not str else "TEXT",
+                help=about,
+            )
+
+
+def load(cls: type[Settings], part: str, given: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
+    """The settings of a part; UserError names the key, where it stands and what is wrong."""
+    values: dict[str, Any] = {}
+    if getattr(given, "config", None):
+        values |= read_file(cls, Path(given.config))
+    values |= _from_environment(cls, part, environ)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type] # every settings class is a dataclass
+        if hasattr(given, field.name):
+            flag = "--" + field.name.replace("_", "-")
+            values[field.name] = _from_text(_kind(cls, field), getattr(given, field.name), field, flag)
+    return build(cls, values)
+
+
+def build(cls: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """An instance of `cls`; what its __post_init__ refuses becomes a UserError."""
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise UserError(one_line(error)) from error
+
+
+def read_file(cls: type[Any], path: Path) -> dict[str, Any]:
+    """The checked keys of a YAML file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; give an existing file with --config") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: byte {error.start} is not UTF-8 text") from error
+    values: dict[str, Any] = {}
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for key, line, value in _entries(text, path):
+        where = f"{path}:{line}"
+        if key not in fields:
+            raise UserError(f"{where}: unknown key '{key}'{_nearest(key, fields)}")
+        if key in values:
+            raise UserError(f"{where}: '{key}' is given twice")
+        values[key] = _checked(_kind(cls, fields[key]), value, fields[key], f"{where}: {key}")
+    return values
+
+
+def _entries(text: str, path: Path) -> list[tuple[str, int, Any]]:
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return []
+        if not isinstance(node, yaml.MappingNode):
+            raise UserError(f"{path}: must be a list of 'key: value' lines")
+        return [
+            (str(loader.construct_object(key)), key.start_mark.line + 1, loader.construct_object(value, deep=True))
+            for key, value in node.value
+        ]
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise UserError(f"{path}:{line}: not YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML: {one_line(error)}") from error
+    finally:
+        loader.dispose()
+
+
+def _from_environment(cls: type[Any], part: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    prefix = f"HOPMAP_{part.upper()}_"
+    names = {environment_name(part, field): field for field in dataclasses.fields(cls)}
+    for name in environ:
+        if name.startswith(prefix) and name not in names:
+            raise UserError(f"environment: unknown variable '{name}'{_nearest(name, names)}")
+    return {
+        field.name: _from_text(_kind(cls, field), environ[name], field, f"environment: {name}")
+        for name, field in names.items()
+        if name in environ
+    }
+
+
+def environment_name(part: str, field: "dataclasses.Field[Any]") -> str:
+    """The variable that overrides a key."""
+    return field.metadata["env"] or f"HOPMAP_{part.upper()}_{field.name.upper()}"
+
+
+class _Kind(typing.NamedTuple):
+    type: type[Any]
+    many: bool
+    nullable: bool
+
+
+def _kind(cls: type[Any], field: "dataclasses.Field[Any]") -> _Kind:
+    annotation = typing.get_type_hints(cls)[field.name]
+    if typing.get_origin(annotation) is tuple:
+        return _Kind(typing.get_args(annotation)[0], many=True, nullable=False)
+    if isinstance(annotation, types.UnionType):
+        (inner,) = (one for one in typing.get_args(annotation) if one is not type(None))
+        return _Kind(inner, many=False, nullable=True)
+    return _Kind(annotation, many=False, nullable=False)
+
+
+def _from_text(kind: _Kind, value: Any, field: "dataclasses.Field[Any]", where: str) -> Any:
+    if kind.many:
+        items = value.split(",") if isinstance(value, str) else value
+        return _checked(kind, [_plain(kind, item.strip(), where) for item in items], field, where)
+    if kind.nullable and value in {"", "none"}:
+        return None
+    return _checked(kind, _plain(kind, value, where), field, where)
+
+
+def _plain(kind: _Kind, text: Any, where: str) -> Any:
+    if isinstance(text, bool) or kind.type is str:
+        return text
+    if kind.type is bool:
+        if text.lower() not in _WORDS:
+            raise UserError(f"{where} must be true or false, not {text[:40]!r}")
+        return _WORDS[text.lower()]
+    try:
+        return kind.type(text)
+    except ValueError:
+        raise UserError(f"{where} must be a {_NAMES[kind.type]}, not {text[:40]!r}") from None
+
+
+_NAMES: dict[type[Any], str] = {int: "whole number", float: "number", bool: "true or false", str: "text"}
+
+
+def _checked(kind: _Kind, value: Any, field: "dataclasses.Field[Any]", where: str) -> Any:
+    if kind.many:
+        items = value if isinstance(value, list) else [value]
+        return tuple(_one(kind, item, field, where) for item in items)
+    if value is None and kind.nullable:
+        return None
+    return _one(kind, value, field, where)
+
+
+def _one(kind: _Kind, value: Any, field: "dataclasses.Field[Any]", where: str) -> Any:
+    if kind.type is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind.type) or (kind.type is int and isinstance(value, bool)):
+        raise UserError(f"{where} must be {_article(_NAMES[kind.type])}, not {str(value)[:40]!r}")
+    low, high, choices = field.metadata["low"], field.metadata["high"], field.metadata["choices"]
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        bounds = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+        raise UserError(f"{where} must be {bounds}, not {value}")
+    if choices and value not in choices:
+        raise UserError(f"{where} must be one of {', '.join(choices)}, not {value!r}")
+    return value
+
+
+def _article(name: str) -> str:
+    return name if name.startswith(("t",)) else f"a {name}"
+
+
+def _nearest(key: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f": did you mean '{near[0]}'?" if near else f": known are {', '.join(known)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(str(item) for item in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
+
+
+def table(cls: type[Any], part: str) -> str:
+    """The Markdown table of a part's keys, for the documentation."""
+    rows = ["| key | default | environment | what it does |", "|---|---|---|---|"]
+    for field in dataclasses.fields(cls):
+        default = _shown(field.default)
+        shown = f"`{default}`" if default else "none"
+        rows.append(f"| `{field.name}` | {shown} | `{environment_name(part, field)}` | {field.metadata['about']} |")
+    return "\n".join(rows) + "\n"
+
+
+def environment() -> Mapping[str, str]:
+    """The environment of this process."""
+    return os.environ
