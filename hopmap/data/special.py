@@ -83,3 +83,12 @@ def special_use_of_prefix(network: int, length: int) -> str | None:
     last = network | (0xFFFFFFFF >> length)
     at = bisect_left(_LASTS, network)  # the first block that does not end before the prefix begins
     return _BLOCKS[at].token if _FIRSTS[at] <= last else None
+
+
+def is_all_special(network: int, length: int) -> bool:
+    """True when the prefix holds no ordinary public unicast address at all."""
+    last = network | (0xFFFFFFFF >> length)
+    at = bisect_right(_FIRSTS, network) - 1
+    while _LASTS[at] < last and at + 1 < len(_FIRSTS) and _FIRSTS[at + 1] == _LASTS[at] + 1:
+        at += 1
+    return last <= _LASTS[at]
