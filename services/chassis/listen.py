@@ -1,0 +1,170 @@
+"""Listening and stopping: waitress on loopback or a unix socket, and an orderly end on SIGTERM.
+
+waitress runs with poll and a bound on its connections: by default it dies past 1,024 descriptors
+and starves with 100 idle clients. Where a service faces a network, a front proxy stands before it.
+"""
+
+import ipaddress
+import logging
+import signal
+import socket
+import stat
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bottle
+import waitress.server
+import waitress.wasyncore
+
+from hopmap import systemd
+from hopmap.errors import UserError
+from hopmap.logs import event
+from services.chassis.app import Service
+
+_log = logging.getLogger(__name__)
+_GRACE_SECONDS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and port, or a unix socket's path."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    unix: str = ""
+
+    def __str__(self) -> str:
+        return f"unix://{self.unix}" if self.unix else f"http://{self.host}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.unix or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Limits of one listener: threads, connections held, bytes of a body, seconds a client may be slow."""
+
+    threads: int = 8
+    connections: int = 500
+    body_bytes: int = 8 << 20
+    header_bytes: int = 16 << 10
+    idle_seconds: int = 30
+
+
+def addresses(host: str, port: int, unix: str) -> list[Address]:
+    """Where a service listens: on TCP unless the port is 0, on a unix socket when one is named."""
+    found = [Address(host=host, port=port)] if port else []
+    if unix:
+        found.append(Address(unix=unix))
+    if not found:
+        raise UserError("there is nowhere to listen: give --port or --unix")
+    return found
+
+
+def check_exposure(where: Sequence[Address], *, has_tokens: bool, no_auth: bool) -> None:
+    """UserError when others could reach the service and neither tokens nor --no-auth were given."""
+    for address in where:
+        if not address.is_local and not has_tokens and not no_auth:
+            raise UserError(
+                f"{address} can be reached by others: give --token-file FILE, or say --no-auth if that is what you want"
+            )
+
+
+class Listener:
+    """One bound address and the application behind it, served by threads of its own."""
+
+    def __init__(self, app: bottle.Bottle, address: Address, bounds: Bounds) -> None:
+        self.address = address
+        where: dict[str, Any] = {"host": address.host, "port": address.port}
+        if address.unix:
+            _remove_stale_socket(Path(address.unix))
+            where = {"unix_socket": address.unix, "unix_socket_perms": "660"}
+        try:
+            self._server = waitress.server.create_server(
+                app,
+                threads=bounds.threads,
+                connection_limit=bounds.connections,
+                channel_timeout=bounds.idle_seconds,
+                max_request_body_size=bounds.body_bytes,
+                max_request_header_size=bounds.header_bytes,
+                asyncore_use_poll=True,
+                clear_untrusted_proxy_headers=True,
+                ident=None,
+                **where,
+            )
+        except OSError as error:
+            raise UserError(_why_not(address, error)) from error
+        self._thread = threading.Thread(target=self._server.run, name=f"listen {address}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop_accepting(self) -> None:
+        """Take no more connections; those that are open go on."""
+        server = self._server
+        server.trigger.pull_trigger(lambda: waitress.wasyncore.dispatcher.close(server))
+        if self.address.unix:
+            with suppress(FileNotFoundError):
+                Path(self.address.unix).unlink()
+
+
+def run(service: Service, listeners: Sequence[Listener], close: Callable[[], None]) -> int:
+    """Serve until SIGTERM or SIGINT; then answer what is in hand, `close` the state, and return 0."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    for listener in listeners:
+        listener.start()
+        event(_log, logging.INFO, "listening", at=listener.address)
+    systemd.notify("READY=1")
+    watchdog = systemd.watchdog_seconds()
+    while not stop.wait(watchdog):
+        systemd.notify("WATCHDOG=1")
+    systemd.notify("STOPPING=1")
+    service.stopping.set()
+    for listener in listeners:
+        listener.stop_accepting()
+    if not service.in_flight.wait(_GRACE_SECONDS):
+        event(_log, logging.WARNING, "stopped_with_requests_open", count=service.in_flight.count)
+    close()
+    event(_log, logging.INFO, "stopped")
+    return 0
+
+
+def _remove_stale_socket(path: Path) -> None:
+    """Remove a socket that a killed service left; refuse one that is answered, and anything else there."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISSOCK(mode):
+            raise UserError(f"cannot listen on unix://{path}: a file that is no socket stands there")
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.connect(str(path))
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot listen on unix://{path}: {error.strerror}") from error
+    else:
+        raise UserError(f"unix://{path} is in use: stop what listens there, or choose another with --unix")
+
+
+def _why_not(address: Address, error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    if "in use" in reason:
+        return f"{address} is in use: stop what listens there, or choose another with --port or --unix"
+    if "permission" in reason:
+        return f"{address} can't be opened: permission denied; ports below 1024 need privileges"
+    return f"{address} can't be opened: {reason}; give an address of this machine with --host"
