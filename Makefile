@@ -1,0 +1,68 @@
+# hopmap: `make up` maps an internet in a box on this machine, `make test` proves that it works.
+#
+#   make up       install, then run everything and watch the map grow (WORLD=internet CONTACT=mailto:... for the real one)
+#   make check    lint, types, layers, unit tests: the inner loop, seconds
+#   make test     install, then every gate and every test with coverage
+#   make bench    the table of figures
+#   make clean    remove what these made
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORLD ?= lab
+CONTACT ?=
+UP_FLAGS ?=
+
+.PHONY: up check test lint types layers unit bench clean help tools
+
+help:
+	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
+
+$(BIN)/python:
+	@scripts/need-venv.sh $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-run: $(BIN)/python pyproject.toml hopmap/__init__.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[manager]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(BIN)/python pyproject.toml hopmap/__init__.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.installed-run
+
+up: $(VENV)/.installed-run
+	@$(BIN)/hopmap up --world $(WORLD) $(if $(CONTACT),--contact '$(CONTACT)') $(UP_FLAGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/yamllint --strict .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+layers: $(VENV)/.installed-dev
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.installed-dev
+	$(BIN)/pytest tests/unit
+
+check: lint types layers unit
+
+tools:
+	@scripts/need-tools.sh
+
+test: $(VENV)/.installed-dev tools lint types layers
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=90
+	$(BIN)/coverage report --fail-under=100 --include='hopmap/wire/*,*/core/*,lab/world/*'
+
+bench: $(VENV)/.installed-dev tools
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) hopmap-data input_state output_data dist build htmlcov .coverage .coverage.* \
+	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

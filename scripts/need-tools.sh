@@ -1,0 +1,23 @@
+#!/bin/sh
+# The programs that tests compare hopmap with. As root on Debian install what is missing; else say so:
+# tests that need one of them are then skipped, and counted as skipped.
+set -eu
+missing=""
+while read -r program package; do
+  command -v "$program" >/dev/null 2>&1 || missing="$missing $package"
+done <<LIST
+ping iputils-ping
+traceroute traceroute
+fping fping
+scamper scamper
+chromium chromium
+promtool prometheus
+LIST
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  apt-get update -qq
+  # shellcheck disable=SC2086 # a list of package names
+  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null
+else
+  echo "tests that compare with these are skipped; to run them: sudo apt-get install$missing" >&2
+fi
