@@ -119,8 +119,8 @@ def read_file(cls: type[Any], path: Path) -> dict[str, Any]:
 
 
 def _entries(text: str, path: Path) -> list[tuple[str, int, Any]]:
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             return []
@@ -135,8 +135,6 @@ def _entries(text: str, path: Path) -> list[tuple[str, int, Any]]:
         raise UserError(f"{path}:{line}: not YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML: {one_line(error)}") from error
-    finally:
-        loader.dispose()
 
 
 def _from_environment(cls: type[Any], part: str, environ: Mapping[str, str]) -> dict[str, Any]:

@@ -8,8 +8,15 @@ import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+
+
+# The inner loop tries few examples, a full run many.
+settings.register_profile("quick", max_examples=25, deadline=None)
+settings.register_profile("full", max_examples=200, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 def _raise_loopback() -> None:

@@ -44,11 +44,9 @@ def _integer(text: str) -> int:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise WireError(key[:40], "is given twice in one object")
-            seen.add(key)
+        keys = [key for key, _ in pairs]
+        twice = next(key for place, key in enumerate(keys) if key in keys[:place])
+        raise WireError(twice[:40], "is given twice in one object")
     return found
 
 
@@ -176,11 +174,6 @@ def sequence(value: object, where: str, longest: int, read: Callable[[object, st
     if len(value) > longest:
         raise WireError(where, f"has {len(value)} items, {longest} are allowed")
     return tuple(read(item, f"{where}[{place}]") for place, item in enumerate(value))
-
-
-def optional(value: object, read: Callable[[], T]) -> T | None:
-    """None for null, else what `read` makes of it."""
-    return None if value is None else read()
 
 
 def schema(source: dict[str, Any], where: str, newest: int) -> int:
