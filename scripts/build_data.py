@@ -23,6 +23,7 @@ from hopmap.data.cloud import CloudPrefix
 from hopmap.data.country import CountryTable
 from hopmap.data.packed import unpack
 from hopmap.data.ranges import Range
+from hopmap.data.special import special_use_of_prefix
 
 TARGET = Path(__file__).resolve().parent.parent / "hopmap" / "data"
 CC_BY = "CC BY 4.0"
@@ -154,8 +155,8 @@ def cloud_table(folder: Path, regions: CountryTable) -> bytes:
     prefixes = [
         CloudPrefix(network, length, PROVIDERS[row.provider], region)
         for row in healed(rows)
-        if row.provider
         for network, length in cidrs(row.first, row.last)
+        if not special_use_of_prefix(network, length)  # providers do publish 192.0.2.0/24
         for network, length, region in by_region(network, length, row.provider, regions)
     ]
     day = datetime.fromtimestamp(built, UTC).date().isoformat()
@@ -181,22 +182,21 @@ def iporigin_rows(blob: bytes) -> tuple[int, list[Labelled]]:
     return built, [Labelled(first, last, providers[label]) for first, last, label in rows]
 
 
-def healed(rows: list[Labelled]) -> Iterator[Labelled]:
+def healed(rows: list[Labelled]) -> list[Labelled]:
     """Only our providers' ranges; small holes that a crawler or VPN exit cut into one are filled again."""
-    block, end = Labelled(0, -1, ""), -1  # the range being put together, and how far known ranges go on without a gap
+    blocks: list[Labelled] = []
+    end = -1  # how far known ranges go on without a gap
     for row in rows:
         joined = row.first == end + 1
         if row.provider in PROVIDERS:
-            small = row.first - block.last - 1 <= WIDEST_HOLE
-            if joined and small and row.provider == block.provider:
-                block = block._replace(last=row.last)
+            before = blocks[-1] if blocks else None
+            if before and joined and row.provider == before.provider and row.first - before.last - 1 <= WIDEST_HOLE:
+                blocks[-1] = before._replace(last=row.last)
             else:
-                yield block
-                block = row
+                blocks.append(row)
+        if joined or row.provider in PROVIDERS:
             end = row.last
-        elif joined:
-            end = row.last
-    yield block
+    return blocks
 
 
 def cidrs(first: int, last: int) -> Iterator[tuple[int, int]]:

@@ -76,7 +76,7 @@ def known(given: Iterable[tuple[str, int]]) -> Iterator[str]:
         block = block_of(address)
         yield _row("special use", f"{block.name}, {block.prefix} ({block.rfc}): never probed" if block else "none")
         system = systems.lookup(address)
-        yield _row("origin AS", f"AS{system.number} {_printable(system.name)}" if system else "not known")
+        yield _row("origin AS", f"AS{system.number} {printable(system.name)}" if system else "not known")
         code = countries.lookup(address) or ""
         place = points.get(code)
         yield _row("country", f"{code} {place.name}" if place else code or "not known")
@@ -97,7 +97,8 @@ def _row(name: str, value: str) -> str:
     return f"  {name:<13}{value}"
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
+    """A name from outside without anything that a terminal would obey."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
