@@ -1,0 +1,1 @@
+"""`hopmap up`: every part on one machine, started, watched and ended together."""

@@ -1,0 +1,105 @@
+"""What is looked at before anything is started, so that nothing is ever half started."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from hopmap.errors import UserError
+from hopmap.identity import make_directory
+
+LONGEST_SOCKET_PATH = 107  # sun_path of unix(7) holds 108 bytes with the closing NUL
+_LONGEST_NAME = len("/output.sock")
+_PREFIX = "hopmap-up-"
+
+
+def check_contact(world: str, contact: str | None) -> None:
+    """The real internet is probed in somebody's name, or not at all."""
+    if world != "internet":
+        return
+    if not contact:
+        raise UserError(
+            "mapping the real internet needs a contact whom the probed can write to: "
+            "give --contact mailto:you@example.org (or an https:// page)"
+        )
+    if not contact.startswith(("mailto:", "https://")) or not contact.isascii() or not contact.isprintable():
+        raise UserError(
+            f"the contact {contact[:60]!r} must be like mailto:you@example.org or https://example.org/probes"
+        )
+
+
+def check_ports(ports: Mapping[str, int]) -> None:
+    """UserError for the first port that is taken, with the flag that changes it."""
+    for flag, port in ports.items():
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the services do
+            try:
+                trial.bind(("127.0.0.1", port))
+            except OSError as error:
+                why = "is in use: stop what listens there" if error.errno == errno.EADDRINUSE else error.strerror
+                raise UserError(f"port {port} {why}, or choose another with {flag}") from error
+
+
+@contextlib.contextmanager
+def locked(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory for this run alone; the lock ends with the process, however it ends."""
+    make_directory(data_dir)
+    path = data_dir / "up.lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UserError(f"cannot write in {data_dir}: {error.strerror}; give another with --data-dir") from error
+    with os.fdopen(descriptor, "r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = file.read(20).strip() or "unknown"
+            raise UserError(
+                f"another hopmap up (process {holder}) uses {data_dir}: stop it, or give another with --data-dir"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+@contextlib.contextmanager
+def socket_directory(data_dir: Path, environ: Mapping[str, str]) -> Iterator[Path]:
+    """A private directory for unix sockets whose paths are short enough, removed at the end.
+
+    It is in the data directory where that has a short path, else in $XDG_RUNTIME_DIR or the temporary
+    one; a note in the data directory lets the next run remove what a killed one left.
+    """
+    note = data_dir / "sockets.at"
+    _remove_left(note)
+    made = data_dir / "sockets"
+    if not fits(made):
+        parent = Path(environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+        made = parent / f"{_PREFIX}{secrets.token_hex(4)}"
+        if not fits(made):
+            raise UserError(f"{parent} is too long a path for unix sockets: give a shorter --data-dir")
+        note.write_text(f"{made}\n")
+    make_directory(made)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        note.unlink(missing_ok=True)
+
+
+def fits(directory: Path) -> bool:
+    """Whether the path of a socket in there fits into an address."""
+    return len(os.fsencode(directory)) + _LONGEST_NAME <= LONGEST_SOCKET_PATH
+
+
+def _remove_left(note: Path) -> None:
+    with contextlib.suppress(OSError):
+        left = Path(note.read_text().strip())
+        if left.name.startswith(_PREFIX) and left.is_dir() and left.stat().st_uid == os.getuid():
+            shutil.rmtree(left, ignore_errors=True)

@@ -1,0 +1,154 @@
+"""`hopmap up`: check, start every part, wait until all are ready, show how the map grows, end all."""
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hopmap import config
+from hopmap.data import asn
+from hopmap.identity import make_directory, write_whole
+from hopmap.up import checks, consent, view
+from hopmap.up.children import Child, Crew
+from hopmap.up.config import UpSettings
+from hopmap.up.numbers import Rates, Watch, is_ready
+from hopmap.up.parts import Part, Places, agent_configs, plan
+
+READY_WITHIN_SECONDS = 120.0
+LOOK_EVERY_SECONDS = 1.0
+LOG_BYTES = 4 << 20
+
+EXAMPLES = """\
+  hopmap up                                     map the lab's internet, with live pages
+  hopmap up --agents 8 --seed 7                 more agents, another world
+  hopmap up --data-dir /tmp/try --manager-port 9000
+  hopmap up --world internet --contact mailto:you@example.org
+"""
+
+
+class PartEnded(Exception):
+    """A part stopped by itself, or never became ready: nothing is worth watching any more."""
+
+    def __init__(self, child: Child, why: str) -> None:
+        self.child = child
+        super().__init__(f"{child.name} {why}")
+
+
+def run(argv: list[str]) -> int:
+    """Run everything until Ctrl-C. Exit code 0 then, 1 when a part died, 2 for what the user can mend."""
+    flags = config.parser("up", "Run everything on this machine and watch the map grow.", EXAMPLES)
+    config.add_flags(flags, UpSettings)
+    settings = config.load(UpSettings, "up", flags.parse_args(argv), config.environment())
+    data = Path(settings.data_dir).absolute()
+    checks.check_contact(settings.world, settings.contact)
+    stop = threading.Event()
+    with contextlib.ExitStack() as held:
+        held.enter_context(checks.locked(data))
+        checks.check_ports(settings.ports())
+        if settings.world == "internet":
+            consent.ask_here(settings, data)
+        _stop_on_signals(stop)
+        places = Places(data, held.enter_context(checks.socket_directory(data, os.environ)))
+        return _run_parts(settings, places, stop)
+
+
+def _run_parts(settings: UpSettings, places: Places, stop: threading.Event) -> int:
+    """Start, watch and end the parts; the exit code."""
+    screen = view.screen(settings.terminal)
+    for path, text in agent_configs(settings, places).items():
+        make_directory(path.parent)
+        write_whole(path, text.encode())
+    make_directory(places.data / "logs")
+    crew = Crew(places.data / "logs")
+    try:
+        for part in plan(settings, places):
+            _start(crew, part, stop, screen)
+        if not stop.is_set():
+            _watch(settings, crew, stop, screen)
+    except PartEnded as ended:
+        _tell_end(ended)
+        return 1
+    finally:
+        screen.say("ending ...")
+        for name in crew.end():
+            sys.stderr.write(f"hopmap up: {name} did not end in time and was killed\n")
+    return 0
+
+
+def _start(crew: Crew, part: Part, stop: threading.Event, screen: view.Screen) -> None:
+    """Start a part and wait until it is ready; PartEnded when that fails."""
+    if stop.is_set():
+        return
+    began = time.monotonic()
+    child = crew.start(part.name, part.argv)
+    told = ""
+    while not stop.wait(0.1):
+        _raise_if_dead(crew)
+        why = is_ready(part.ready) if part.ready else _first_line(child)
+        if why is None:
+            screen.say(
+                f"  {part.name:<9} ready after {time.monotonic() - began:4.1f} s   {_said(part, child)}".rstrip()
+            )
+            return
+        if why not in {told, "starting"}:
+            screen.say(f"  {part.name:<9} {why}")
+            told = why
+        if time.monotonic() - began > READY_WITHIN_SECONDS:
+            raise PartEnded(child, f"was not ready within {READY_WITHIN_SECONDS:.0f} s ({why})")
+
+
+def _first_line(child: Child) -> str | None:
+    """A part without /ready says in its first line that it is under way."""
+    return None if child.tail(1) else "starting"
+
+
+def _said(part: Part, child: Child) -> str:
+    return "" if part.ready else "; ".join(child.tail(1))
+
+
+def _watch(settings: UpSettings, crew: Crew, stop: threading.Event, screen: view.Screen) -> None:
+    """Show the numbers until asked to stop; PartEnded when a part dies."""
+    url = f"http://127.0.0.1:{settings.manager_port}/"
+    screen.say(f"\n  hopmap is running: open {url}\n")
+    table, rates = asn.load(), Rates()
+
+    def as_name(address: int) -> str:
+        found = table.lookup(address)
+        return "" if found is None else f"AS{found.number}"
+
+    watch = Watch(f"http://127.0.0.1:{settings.input_port}", f"http://127.0.0.1:{settings.output_health_port}")
+    with contextlib.closing(watch):
+        while not stop.wait(LOOK_EVERY_SECONDS):
+            _raise_if_dead(crew)
+            crew.bound_logs(LOG_BYTES)
+            numbers = watch.look(view.NEWEST)
+            now = time.monotonic()
+            rates.add(now, numbers.totals)
+            columns = shutil.get_terminal_size().columns
+            screen.show(now, view.block(numbers, rates, as_name, url, columns), view.summary(numbers, rates))
+
+
+def _raise_if_dead(crew: Crew) -> None:
+    child = crew.dead()
+    if child is not None:
+        raise PartEnded(child, f"ended by itself with code {child.exit_code}")
+
+
+def _tell_end(ended: PartEnded) -> None:
+    lines = [f"hopmap up: {ended}; its last lines (all of them in {ended.child.log}):", *_indented(ended.child.tail())]
+    sys.stderr.write("\n".join(lines) + "\n")
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"    {line}" for line in lines] or ["    (it said nothing)"]
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    """Ctrl-C, SIGTERM and a closed terminal all ask for the orderly end."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())

@@ -1,0 +1,55 @@
+"""The settings of `hopmap up`."""
+
+from dataclasses import dataclass
+
+from hopmap.config import setting
+
+LAB_AGENTS = 3
+INTERNET_AGENTS = 1
+
+
+@dataclass(frozen=True)
+class UpSettings:
+    """What to map, where to keep it, and where the parts listen (always on 127.0.0.1)."""
+
+    world: str = setting("lab", "what to map: the lab's own internet, or the real one", choices=("lab", "internet"))
+    contact: str | None = setting(
+        None, "who answers for the probes, as mailto:you@example.org or https://...; the real internet needs it"
+    )
+    data_dir: str = setting("./hopmap-data", "everything that is kept: state, results, logs")
+    agents: int | None = setting(
+        None, f"how many agents; {LAB_AGENTS} in the lab and {INTERNET_AGENTS} on the internet", low=1, high=64
+    )
+    seed: int = setting(1, "which world the lab makes", low=0, high=2**32 - 1)
+    seed_budget: int = setting(19_000, "how many targets to begin with", low=1, high=10_000_000)
+    transport: str = setting(
+        "auto", "how packets reach the lab: TUN devices, a socket, or what this machine allows",
+        choices=("auto", "tun", "socket"),
+    )  # fmt: skip
+    input_port: int = setting(8080, "port of the input service", low=1, high=65_535)
+    output_port: int = setting(8081, "port where the output service takes results", low=1, high=65_535)
+    output_health_port: int = setting(8091, "port where the output service answers questions", low=1, high=65_535)
+    manager_port: int = setting(8000, "port of the web pages", low=1, high=65_535)
+    terminal: bool = setting(default=True, about="redraw the view in place; plain lines where there is no terminal")
+    yes: bool = setting(default=False, about="do not ask before the real internet is probed")
+
+    def __post_init__(self) -> None:
+        """ValueError when two parts share a port."""
+        ports = list(self.ports().values())
+        if len(set(ports)) < len(ports):
+            raise ValueError(f"two parts can't share a port: {', '.join(map(str, ports))} must differ")
+
+    def ports(self) -> dict[str, int]:
+        """The port of each listener, by the flag that changes it."""
+        return {
+            "--input-port": self.input_port,
+            "--output-port": self.output_port,
+            "--output-health-port": self.output_health_port,
+            "--manager-port": self.manager_port,
+        }
+
+    def agent_count(self) -> int:
+        """How many agents to run."""
+        if self.agents is not None:
+            return self.agents
+        return LAB_AGENTS if self.world == "lab" else INTERNET_AGENTS

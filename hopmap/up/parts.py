@@ -1,0 +1,134 @@
+"""Which processes make up a whole hopmap, and how each is told of the others."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hopmap.up.config import UpSettings
+
+# In the lab nobody is bothered: faster than the polite defaults, so that the map can be seen growing.
+LAB_PACE = {"packets_per_second": 100.0, "interval_seconds": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A process: its name, its whole command line, the URL of its /ready (None: it has none)."""
+
+    name: str
+    argv: tuple[str, ...]
+    ready: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The directories of a run, both absolute: what is kept, and the unix sockets."""
+
+    data: Path
+    sockets: Path
+
+    @property
+    def input_socket(self) -> str:
+        """URL by which every namespace reaches the input service."""
+        return f"unix://{self.sockets}/input.sock"
+
+    @property
+    def output_socket(self) -> str:
+        """URL by which every namespace reaches the output service."""
+        return f"unix://{self.sockets}/output.sock"
+
+    def agent_config(self, worker: int | str) -> Path:
+        """The configuration file of an agent."""
+        return self.data / "agents" / f"agent-{worker}.yaml"
+
+
+def plan(settings: UpSettings, places: Places) -> list[Part]:
+    """The parts in the order in which they start: services, pages, then who probes."""
+    return [
+        _input(settings, places),
+        _output(settings, places),
+        _manager(settings, places),
+        *_probers(settings, places),
+    ]
+
+
+def agent_configs(settings: UpSettings, places: Places) -> dict[Path, str]:
+    """The YAML of each agent's configuration by its path; agents count from 1."""
+    return {
+        places.agent_config(worker): yaml.safe_dump(_agent(settings, places, worker), sort_keys=False)
+        for worker in range(1, settings.agent_count() + 1)
+    }
+
+
+def _agent(settings: UpSettings, places: Places, worker: int) -> dict[str, Any]:
+    keys: dict[str, Any] = {
+        "name": f"agent-{worker}",
+        "input_file": places.input_socket,
+        "output_file": places.output_socket,
+        "state_dir": str(places.data / "agents" / f"agent-{worker}"),
+        "health_check_port": 0,
+    }
+    if settings.contact:
+        keys["contact"] = settings.contact
+    if settings.world == "lab":
+        keys |= LAB_PACE
+    return keys
+
+
+def _hopmap(*arguments: object) -> tuple[str, ...]:
+    return (sys.executable, "-m", "hopmap", *map(str, arguments))
+
+
+def _input(settings: UpSettings, places: Places) -> Part:
+    argv = _hopmap(
+        "input",
+        f"--port={settings.input_port}",
+        f"--unix={places.sockets}/input.sock",
+        f"--state-dir={places.data}/input",
+        f"--seed-budget={settings.seed_budget}",
+    )
+    return Part("input", argv, f"http://127.0.0.1:{settings.input_port}")
+
+
+def _output(settings: UpSettings, places: Places) -> Part:
+    argv = _hopmap(
+        "output",
+        f"--port={settings.output_port}",
+        f"--health-port={settings.output_health_port}",
+        f"--unix={places.sockets}/output.sock",
+        f"--input-url={places.input_socket}",
+        f"--db-dir={places.data}/output",
+    )
+    return Part("output", argv, f"http://127.0.0.1:{settings.output_health_port}")
+
+
+def _manager(settings: UpSettings, places: Places) -> Part:
+    argv = _hopmap(
+        "manager",
+        f"--port={settings.manager_port}",
+        f"--state-dir={places.data}/manager",
+        f"--inputs=http://127.0.0.1:{settings.input_port}",
+        f"--outputs=http://127.0.0.1:{settings.output_health_port}",
+    )
+    return Part("manager", argv, f"http://127.0.0.1:{settings.manager_port}")
+
+
+def _probers(settings: UpSettings, places: Places) -> list[Part]:
+    if settings.world == "internet":
+        return [
+            Part(f"agent-{worker}", _hopmap("agent", "--config", places.agent_config(worker)))
+            for worker in range(1, settings.agent_count() + 1)
+        ]
+    argv = _hopmap(
+        "lab",
+        f"--workers={settings.agent_count()}",
+        f"--transport={settings.transport}",
+        f"--seed={settings.seed}",
+        f"--truth={places.data}/lab/truth.json",
+        f"--state-dir={places.data}/lab",
+        "--",
+        *_hopmap("agent", "--config", places.agent_config("{worker}")),
+    )
+    return [Part("lab", argv)]

@@ -1,0 +1,94 @@
+"""The terminal view: numbers with their rates and the newest routes, as lines of text."""
+
+import sys
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import TextIO
+
+from hopmap import addresses
+from hopmap.up.numbers import Numbers, Rates
+from hopmap.wire.result import Result
+
+ROWS = (
+    ("served", "targets served"),
+    ("results", "results stored"),
+    ("addresses", "addresses known"),
+    ("hops", "hops that became targets"),
+    ("links", "links seen"),
+    ("consumers", "agents asking"),
+)
+NEWEST = 6
+AsName = Callable[[int], str]
+
+
+def block(numbers: Numbers, rates: Rates, as_name: AsName, url: str, columns: int) -> list[str]:
+    """The whole view, a list of lines no wider than `columns`."""
+    lines = [f"  {url}   Ctrl-C ends everything", ""]
+    for name, label in ROWS:
+        if name in numbers.totals:
+            rate = rates.per_second(name)
+            growth = f"{rate:>10,.1f}/s" if name != "consumers" else ""
+            lines.append(f"  {label:<26}{numbers.totals[name]:>12,}{growth}")
+    lines.append("")
+    lines.extend(f"  {route(result, as_name)}" for result in numbers.newest[:NEWEST])
+    if not numbers.newest:
+        lines.append("  no route yet: the first come within seconds")
+    return [line[: max(20, columns - 1)].rstrip() for line in lines]
+
+
+def summary(numbers: Numbers, rates: Rates) -> str:
+    """The view as one line, for where nothing can be redrawn."""
+    told = [
+        f"{label} {numbers.totals[name]:,}" + (f" ({rates.per_second(name):,.1f}/s)" if name != "consumers" else "")
+        for name, label in ROWS
+        if name in numbers.totals
+    ]
+    return ", ".join(told) or "no numbers yet"
+
+
+def route(result: Result, as_name: AsName) -> str:
+    """A result in one line: who, to where, how far, how fast, and the networks on the way."""
+    head = f"{result.agent[:16]:<16} {result.target:<15}"
+    if not result.ping.received:
+        return f"{head}  no answer"
+    rtt = f"{min(result.ping.rtts_ms):7.1f} ms" if result.ping.rtts_ms else " " * 10
+    if result.trace is None:
+        return f"{head} {rtt}"
+    seen = [hop.address for hop in result.trace.hops if hop.address is not None]
+    names = (as_name(addresses.number(address)) for address in seen)
+    way = " > ".join(name for name, _ in groupby(names) if name)
+    return f"{head} {rtt} {len(result.trace.hops):>3} hops  {way}"
+
+
+class Screen:
+    """Writes the view: in place on a terminal, one line now and then elsewhere."""
+
+    LINE_EVERY_SECONDS = 5.0
+
+    def __init__(self, out: TextIO, *, in_place: bool) -> None:
+        self._out = out
+        self._in_place = in_place
+        self._drawn = 0
+        self._last_line = float("-inf")
+
+    def show(self, now: float, lines: Sequence[str], line: str) -> None:
+        """Draw `lines` over the last ones, or write `line` when it is time for another."""
+        if self._in_place:
+            up = f"\x1b[{self._drawn}F\x1b[J" if self._drawn else ""
+            self._out.write(up + "".join(f"{text}\n" for text in lines))
+            self._drawn = len(lines)
+        elif now - self._last_line >= self.LINE_EVERY_SECONDS:
+            self._out.write(f"{line}\n")
+            self._last_line = now
+        self._out.flush()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self._out.write(f"{text}\n")
+        self._out.flush()
+        self._drawn = 0
+
+
+def screen(wanted: bool) -> Screen:  # noqa: FBT001 - one flag, one meaning
+    """The screen of this process."""
+    return Screen(sys.stdout, in_place=wanted and sys.stdout.isatty())
