@@ -136,6 +136,9 @@ class Client:
         if len(content) > limit:
             self.close()
             raise http.client.HTTPException(f"answered more than {limit} bytes")
+        if answer.length:  # read(n) does not notice a body that ends early
+            self.close()
+            raise http.client.IncompleteRead(content, answer.length)
         if answer.will_close:
             self.close()
         return Response(answer.status, {key.lower(): value for key, value in answer.getheaders()}, content)

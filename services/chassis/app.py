@@ -28,28 +28,6 @@ _log = logging.getLogger(__name__)
 JSON = "application/json"
 
 
-@dataclass(slots=True)
-class InFlight:
-    """How many requests are being answered; a stopping service waits until there are none."""
-
-    count: int = 0
-    changed: threading.Condition = field(default_factory=threading.Condition)
-
-    def __enter__(self) -> None:
-        with self.changed:
-            self.count += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self.changed:
-            self.count -= 1
-            self.changed.notify_all()
-
-    def wait(self, seconds: float) -> bool:
-        """Whether all were answered within `seconds`."""
-        with self.changed:
-            return self.changed.wait_for(lambda: self.count == 0, seconds)
-
-
 @dataclass(frozen=True, slots=True)
 class Service:
     """What makes a service itself: who it is, its statistics, whether it is ready, its tokens and metrics.
@@ -62,7 +40,6 @@ class Service:
     unready: Callable[[], str | None]
     tokens: auth.Tokens = field(default_factory=auth.Tokens)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    in_flight: InFlight = field(default_factory=InFlight)
     stopping: threading.Event = field(default_factory=threading.Event)
     started: float = field(default_factory=time.monotonic)
 
@@ -123,8 +100,7 @@ class _Chassis:
 
         def handle(*args: Any, **named: Any) -> Any:
             began = time.perf_counter()
-            with self._service.in_flight:
-                found = self._guarded(handler, scope, args, named)
+            found = self._guarded(handler, scope, args, named)
             status = found.status_code if isinstance(found, bottle.HTTPResponse) else HTTPStatus.OK
             self._requests.labels(bottle.request.method, rule, str(int(status))).inc()
             self._seconds.labels(bottle.request.method, rule).observe(time.perf_counter() - began)

@@ -84,4 +84,4 @@ def _entry(words: list[str], where: str) -> tuple[bytes, frozenset[str]]:
 
 
 def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode(errors="replace")).digest()

@@ -10,11 +10,11 @@ import signal
 import socket
 import stat
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import bottle
 import waitress.server
@@ -86,30 +86,28 @@ class Listener:
 
     def __init__(self, app: bottle.Bottle, address: Address, bounds: Bounds) -> None:
         self.address = address
-        where: dict[str, Any] = {"host": address.host, "port": address.port}
-        if address.unix:
-            _remove_stale_socket(Path(address.unix))
-            where = {"unix_socket": address.unix, "unix_socket_perms": "660"}
-        try:
-            self._server = waitress.server.create_server(
-                app,
-                threads=bounds.threads,
-                connection_limit=bounds.connections,
-                channel_timeout=bounds.idle_seconds,
-                max_request_body_size=bounds.body_bytes,
-                max_request_header_size=bounds.header_bytes,
-                asyncore_use_poll=True,
-                clear_untrusted_proxy_headers=True,
-                ident=None,
-                **where,
-            )
-        except OSError as error:
-            raise UserError(_why_not(address, error)) from error
+        self._server = waitress.server.create_server(
+            app,
+            sockets=[_bind(address)],
+            threads=bounds.threads,
+            connection_limit=bounds.connections,
+            channel_timeout=bounds.idle_seconds,
+            max_request_body_size=bounds.body_bytes,
+            max_request_header_size=bounds.header_bytes,
+            asyncore_use_poll=True,
+            clear_untrusted_proxy_headers=True,
+            ident=None,
+        )
         self._thread = threading.Thread(target=self._server.run, name=f"listen {address}", daemon=True)
 
     def start(self) -> None:
         """Begin to answer."""
         self._thread.start()
+
+    def busy(self) -> bool:
+        """Whether an answer is being made or is still on its way out."""
+        channels = list(self._server.active_channels.values())
+        return any(channel.requests or channel.total_outbufs_len for channel in channels)
 
     def stop_accepting(self) -> None:
         """Take no more connections; those that are open go on."""
@@ -136,11 +134,29 @@ def run(service: Service, listeners: Sequence[Listener], close: Callable[[], Non
     service.stopping.set()
     for listener in listeners:
         listener.stop_accepting()
-    if not service.in_flight.wait(_GRACE_SECONDS):
-        event(_log, logging.WARNING, "stopped_with_requests_open", count=service.in_flight.count)
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while any(listener.busy() for listener in listeners) and time.monotonic() < deadline:
+        time.sleep(0.02)
     close()
     event(_log, logging.INFO, "stopped")
     return 0
+
+
+def _bind(address: Address) -> socket.socket:
+    """A bound socket; UserError says why not and what to do."""
+    if address.unix:
+        _remove_stale_socket(Path(address.unix))
+    family = socket.AF_UNIX if address.unix else (socket.AF_INET6 if ":" in address.host else socket.AF_INET)
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address.unix or (address.host, address.port))
+        if address.unix:
+            Path(address.unix).chmod(0o660)
+    except OSError as error:
+        bound.close()
+        raise UserError(_why_not(address, error)) from error
+    return bound
 
 
 def _remove_stale_socket(path: Path) -> None:
