@@ -65,7 +65,7 @@ def overview(today: date) -> Iterator[str]:
     yield f"{'special use':<13}{'':<12}{'':>9}{'':>12}  facts"
     yield f"{'':13}IANA IPv4 Special-Purpose Address Registry"
     yield ""
-    yield "Country and AS results: IP Geolocation by DB-IP (https://db-ip.com), RouteViews, NRO."
+    yield "AS results: IP Geolocation by DB-IP (https://db-ip.com), RouteViews, NRO. Country: NRO."
 
 
 def known(given: Iterable[tuple[str, int]]) -> Iterator[str]:
