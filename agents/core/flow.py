@@ -1,0 +1,56 @@
+"""Echo requests of a constant flow: what load balancers hash never changes from probe to probe.
+
+Balancers that look past the IP header of ICMP hash its first four bytes: type, code and checksum
+(Augustin et al., "Avoiding traceroute anomalies with Paris traceroute", IMC 2006). So the checksum is
+chosen, one for each flow of a target, and two bytes at the end of the payload make it come true. The
+identifier is one for good as well: a NAT that rewrites it then shifts every checksum alike.
+"""
+
+from hashlib import blake2s
+from struct import Struct
+
+_FLOW = Struct("!II")
+_ECHO_REQUEST = 0x0800  # type 8, code 0, as the first word of the packet
+MAX_CONTACT = 255
+
+
+def flow_checksum(key: bytes, target: int, flow: int) -> int:
+    """The checksum, 1 to 0xfffe, that all packets of flow `flow` to the u32 `target` carry.
+
+    Keyed, so that nobody who knows the target can forge an answer. 0 and 0xffff are both zero to
+    ones-complement arithmetic, and devices disagree on them.
+    """
+    digest = blake2s(_FLOW.pack(target, flow), digest_size=4, key=key).digest()
+    return int.from_bytes(digest, "big") % 0xFFFE + 1
+
+
+def contact_bytes(contact: str) -> bytes:
+    """The payload's beginning (RFC 9511: the contact URI, then NUL), of even length; empty without a contact.
+
+    ValueError when the contact is not plain ASCII or too long.
+    """
+    if not contact:
+        return b""
+    if not (contact.isascii() and contact.isprintable() and len(contact) <= MAX_CONTACT):
+        raise ValueError(f"a contact is at most {MAX_CONTACT} printable ASCII characters, not {contact[:40]!r}")
+    text = contact.encode("ascii") + b"\0"
+    return text + b"\0" * (len(text) % 2)
+
+
+class EchoTemplate:
+    """Builds the echo requests of one agent: identifier and contact are fixed, slot and checksum vary."""
+
+    __slots__ = ("_base", "_contact", "_identifier", "_layout", "size")
+
+    def __init__(self, identifier: int, contact: str = "") -> None:
+        self._identifier = identifier
+        self._contact = contact_bytes(contact)
+        self._layout = Struct(f"!HHHH{len(self._contact)}sH")
+        self.size = self._layout.size
+        words = Struct(f"!{len(self._contact) // 2}H").unpack(self._contact)
+        self._base = _ECHO_REQUEST + identifier + sum(words)
+
+    def build(self, slot: int, checksum: int) -> bytes:
+        """The ICMP message with sequence number `slot` whose right checksum is `checksum`."""
+        fudge = 0xFFFF - (self._base + slot + checksum) % 0xFFFF
+        return self._layout.pack(_ECHO_REQUEST, checksum, self._identifier, slot, self._contact, fudge)

@@ -1,0 +1,160 @@
+"""One target measured: pings, and the route when one is answered. Pure; its driver sends, waits and tells."""
+
+from typing import NamedTuple
+
+from agents.core.manners import PING, guessed_distance
+from agents.core.reply import ECHO_REPLY, Reply
+from agents.core.trace import ForwardTrace
+from hopmap.wire.result import Ping, Trace
+
+RETRY_DELAY = 1.0
+
+
+class Job(NamedTuple):
+    """A target to measure. Nothing is sent to it past `expires` (monotonic seconds). `token` comes back as it is."""
+
+    address: int
+    expires: float
+    trace: bool = True
+    max_hops: int = 30
+    ping_count: int = 1
+    token: object = None
+
+
+class Finding(NamedTuple):
+    """What came of a job; `started` is wall time. `ping.sent` is 0 when nothing could be sent before it expired."""
+
+    job: Job
+    started: float
+    ping: Ping
+    trace: Trace | None
+
+
+class Measurement:
+    """The state of a job in hand. `done` once there is no more to send or to wait for."""
+
+    __slots__ = (
+        "_received",
+        "_reply_ttl",
+        "_retried",
+        "_rtts",
+        "_sent",
+        "_settled",
+        "checksum",
+        "delay",
+        "distance",
+        "done",
+        "job",
+        "queued",
+        "slots",
+        "slowest_ms",
+        "started",
+        "trace",
+    )
+
+    def __init__(self, job: Job, started: float, checksum: int) -> None:
+        self.job = job
+        self.started = started
+        self.checksum = checksum  # of its flow
+        self.distance = 0  # guessed from the first answer's TTL; 0 before
+        self.trace: ForwardTrace | None = None
+        self.done = False
+        self.queued = False  # the driver's note that it will come back to this by itself
+        self.delay = 0.0  # seconds to wait before the next probe
+        self.slots: list[int] = []  # the driver's note of the probes sent
+        self.slowest_ms = 0.0
+        self._sent = 0
+        self._settled = 0  # pings answered or given up
+        self._received = 0
+        self._retried = False
+        self._rtts: list[float] = []
+        self._reply_ttl: int | None = None
+
+    def begin_trace(self, trace: ForwardTrace) -> None:
+        """Go on with the route."""
+        self.trace = trace
+
+    def wants_trace(self) -> bool:
+        """Whether the pings are through and a trace is to begin."""
+        return not self.done and self.trace is None and self._settled >= self._wanted()
+
+    def next_ttl(self) -> int | None:
+        """PING, or the TTL of the next trace probe; None while waiting."""
+        if self.trace is not None:
+            return self.trace.next_ttl() or None
+        return PING if not self.done and self._sent == self._settled < self._wanted() else None
+
+    def sent(self) -> None:
+        """The probe that `next_ttl` asked for has left."""
+        if self.trace is not None:
+            self.trace.sent()
+        else:
+            self._sent += 1
+        self.delay = 0.0
+
+    def answered(self, ttl: int, reply: Reply, rtt_ms: float, *, late: bool = False) -> None:
+        """An answer to a probe of this measurement; `ttl` is PING or the trace probe's."""
+        self.slowest_ms = max(self.slowest_ms, rtt_ms)
+        if ttl != PING:
+            if self.trace is not None:
+                self.trace.answered(ttl, reply, rtt_ms, late=late)
+                self.done = self.trace.stop_reason is not None
+        elif self.trace is None:
+            self._ping_answered(reply, rtt_ms, late=late)
+
+    def missed(self, ttl: int) -> None:
+        """A probe was not answered in its time."""
+        if self.trace is not None:
+            self.trace.missed(ttl)
+            self.done = self.trace.stop_reason is not None
+        else:
+            self._settle()
+
+    def duplicate(self, ttl: int) -> None:
+        """A copy of an answer."""
+        if self.trace is not None and ttl != PING:
+            self.trace.duplicate(ttl)
+
+    def stop(self, reason: str) -> None:
+        """End it here, keeping what is known."""
+        if self.trace is not None:
+            self.trace.stop(reason)
+        self.done = True
+
+    def finding(self) -> Finding:
+        """What came of it so far."""
+        ping = Ping("icmp", self._sent, self._received, tuple(self._rtts), self._reply_ttl)
+        return Finding(self.job, self.started, ping, self.trace.result() if self.trace is not None else None)
+
+    def _wanted(self) -> int:
+        return self.job.ping_count + self._retried
+
+    def _ping_answered(self, reply: Reply, rtt_ms: float, *, late: bool) -> None:
+        if reply.icmp_type != ECHO_REPLY:  # a router says that it can't be reached: asking again is no use
+            self.done = True
+            return
+        self._received += 1
+        self._rtts.append(rtt_ms)
+        if self._reply_ttl is None:
+            self._reply_ttl = reply.ttl
+            self.distance = guessed_distance(reply.ttl)
+        if not late:
+            self._settle()
+        elif self._settled >= self.job.ping_count:  # given up before: the further ping, sent or not, is not needed
+            self._settled = self._wanted()
+            self._conclude()
+
+    def _settle(self) -> None:
+        self._settled += 1
+        self.delay = RETRY_DELAY
+        if self._settled >= self._wanted():
+            self._conclude()
+
+    def _conclude(self) -> None:
+        if self._received:
+            self.delay = 0.0
+            self.done = not self.job.trace
+        elif self._retried:
+            self.done = True
+        else:
+            self._retried = True

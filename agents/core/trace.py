@@ -1,0 +1,159 @@
+"""One flow's route, hop by hop towards the target: a state machine that knows no clock and no socket.
+
+Its driver asks which TTL to probe, tells what came of it, and takes the finished trace. One probe is
+outstanding at a time; hundreds of traces interleave.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from agents.core.reply import PROHIBITED_CODES, TIME_EXCEEDED, UNREACHABLE, Reply
+from hopmap.addresses import text
+from hopmap.wire.result import Hop, Trace
+
+_MAX_LOOPS = 2
+
+
+class TraceLimits(NamedTuple):
+    """How far and how hard a trace tries."""
+
+    max_hops: int = 30
+    attempts: int = 2
+    near_attempts: int = 3  # routers close by limit their answers: silence there takes more misses to believe
+    near_ttl: int = 4
+    gap: int = 5  # so many silent hops in a row end a trace
+
+
+LIMITS = TraceLimits()
+
+
+class ForwardTrace:
+    """The Paris trace of one flow. `stop_reason` is None while it runs.
+
+    Reasons: reached, gap, max_hops, unreachable, prohibited, loop, expired, stopped.
+    """
+
+    __slots__ = (
+        "_flow",
+        "_hops",
+        "_limits",
+        "_loops",
+        "_outstanding",
+        "_places",
+        "_probes",
+        "_reached_ttl",
+        "_target",
+        "_tries",
+        "_ttl",
+        "stop_reason",
+    )
+
+    def __init__(self, target: int, flow: int, limits: TraceLimits, first_ttl: int = 1) -> None:
+        self._target = target
+        self._flow = flow
+        self._limits = limits
+        self._ttl = first_ttl
+        self._tries = 0
+        self._outstanding = False
+        self._probes = 0
+        self._loops = 0
+        self._reached_ttl = 0
+        self._hops: dict[int, Hop] = {}
+        self._places: dict[int, int] = {}  # address -> the last TTL it answered at
+        self.stop_reason: str | None = None
+
+    def next_ttl(self) -> int:
+        """The TTL to probe now; 0 while an answer is awaited or when the trace has ended."""
+        return 0 if self._outstanding or self.stop_reason else self._ttl
+
+    def sent(self) -> None:
+        """The probe that `next_ttl` asked for has left."""
+        self._outstanding = True
+        self._probes += 1
+        self._tries += 1
+
+    def answered(self, ttl: int, reply: Reply, rtt_ms: float, *, late: bool = False) -> None:
+        """A probe sent with `ttl` was answered; `late` when it had been given up before."""
+        hop = self._hops.get(ttl)
+        if self.stop_reason or (hop is not None and hop.address is not None):
+            return
+        self._hops[ttl] = Hop(
+            ttl, text(reply.source), rtt_ms, reply.quoted_ttl, reply.icmp_type, reply.icmp_code, reply.mpls, late=late
+        )
+        if reply.source == self._target:
+            self._reached_ttl = ttl
+        self.stop_reason = self._ending(ttl, reply)
+        if ttl == self._ttl and self.stop_reason is None:
+            self._go_on()
+
+    def missed(self, ttl: int) -> None:
+        """The probe sent with `ttl` was not answered in its time."""
+        if self.stop_reason or ttl != self._ttl:
+            return
+        self._outstanding = False
+        limits = self._limits
+        if self._tries >= (limits.near_attempts if ttl <= limits.near_ttl else limits.attempts):
+            self._hops[ttl] = Hop(ttl)
+            if self._silent_in_a_row() >= limits.gap:
+                self.stop_reason = "gap"
+            else:
+                self._go_on()
+
+    def duplicate(self, ttl: int) -> None:
+        """One more copy of an answer that was had before."""
+        hop = self._hops.get(ttl)
+        if hop is not None:
+            self._hops[ttl] = replace(hop, duplicates=hop.duplicates + 1)
+
+    def stop(self, reason: str) -> None:
+        """End it here, keeping what is known."""
+        self.stop_reason = self.stop_reason or reason
+
+    def result(self) -> Trace:
+        """What is known of the route; nothing past the target's own distance."""
+        last = self._reached_ttl or max(self._hops, default=0)
+        hops = tuple(self._hops[ttl] for ttl in sorted(self._hops) if ttl <= last)
+        reason = self.stop_reason or "stopped"
+        return Trace("icmp", self._flow, bool(self._reached_ttl), reason, self._probes, hops)
+
+    def _ending(self, ttl: int, reply: Reply) -> str | None:
+        if reply.icmp_type == UNREACHABLE and reply.icmp_code in PROHIBITED_CODES:
+            return "prohibited"
+        if reply.source == self._target:
+            return "reached"
+        if reply.icmp_type != TIME_EXCEEDED:
+            return "unreachable"
+        return "loop" if self._loops_at(ttl, reply.source) else None
+
+    def _loops_at(self, ttl: int, address: int) -> bool:
+        """A router seen again further on is a loop the second time; next to itself it is one when it goes on too long.
+
+        A router that forwards packets whose TTL has run out makes its successor answer twice in a row.
+        """
+        before = self._places.get(address, ttl)
+        self._places[address] = max(before, ttl)
+        if before < ttl - 1:
+            self._loops += 1
+        return self._loops >= _MAX_LOOPS or self._repeats(ttl) > self._limits.gap
+
+    def _repeats(self, ttl: int) -> int:
+        address = self._hops[ttl].address
+        count = 0
+        while (hop := self._hops.get(ttl)) is not None and hop.address == address:
+            count += 1
+            ttl -= 1
+        return count
+
+    def _silent_in_a_row(self) -> int:
+        ttl = self._ttl
+        while (hop := self._hops.get(ttl)) is not None and hop.address is None:
+            ttl -= 1
+        return self._ttl - ttl
+
+    def _go_on(self) -> None:
+        self._outstanding = False
+        self._tries = 0
+        if self._ttl >= self._limits.max_hops:
+            self.stop_reason = "max_hops"
+        else:
+            self._ttl += 1

@@ -1,0 +1,315 @@
+"""The probing engine: everything in flight over one transport, in one thread, without blocking.
+
+A probe is known by its slot, a place in a ring that is also its sequence number. Answers are matched on
+slot, quoted destination and checksum; what matches no probe is counted and dropped.
+"""
+
+import errno
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic_ns, time
+
+from agents.core.flow import EchoTemplate, flow_checksum
+from agents.core.manners import Manners
+from agents.core.measurement import Finding, Job, Measurement
+from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Bucket, Cap
+from agents.core.reply import parse
+from agents.core.trace import LIMITS, ForwardTrace, TraceLimits
+from agents.core.wheel import Wheel
+from agents.probe.ring import ANSWERED, GIVEN_UP, LIVE, Ring
+from agents.probe.transport import Refused, Transport
+
+NS = 1_000_000_000
+PING_TTL = 64
+FLOW = 0
+SEND_BATCH = 64  # then answers are read
+_TICK = NS // 20
+_WHEEL = 256
+_SHORTEST_TIMEOUT_MS, _LONGEST_TIMEOUT_MS = 1000.0, 3000.0
+_TIMEOUT_RTTS = 4
+_FIRST_SRTT_MS = 250.0
+_SRTT_GAIN = 0.125  # RFC 6298
+_BUSY = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM})
+_LINE_DOWN = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.ENXIO, errno.ENODEV})
+_HOLD_BUSY, _HOLD_DOWN = NS // 50, NS
+_FEWEST_IN_HAND, _MOST_IN_HAND = 32, 4096
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How the engine probes. None lifts a limit; `contact` is the URI for the payload (RFC 9511).
+
+    `most_in_hand` is how many measurements go on at once; 0 takes as many as the rate keeps busy.
+    """
+
+    identifier: int
+    flow_key: bytes
+    contact: str = ""
+    contact_in_traces: bool = True
+    packets_per_second: float | None = 100.0
+    per_network: Cap | None = PER_NETWORK
+    per_near_hop: Cap | None = PER_NEAR_HOP
+    trace: TraceLimits = LIMITS
+    most_in_hand: int = 0
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the start. `stray` answers match no probe; `late` ones came after their probe was given up."""
+
+    sent: int = 0
+    sent_bytes: int = 0
+    received: int = 0
+    received_bytes: int = 0
+    late: int = 0
+    duplicate: int = 0
+    stray: int = 0
+    timeouts: int = 0
+    refused: int = 0
+    send_errors: int = 0
+
+
+class Engine:
+    """Takes jobs, gives findings. `step` does all the work; its caller loops over it."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        settings: EngineSettings,
+        clock: Callable[[], int] = monotonic_ns,
+        wall: Callable[[], float] = time,
+    ) -> None:
+        now = clock()
+        trace_contact = settings.contact if settings.contact_in_traces else ""
+        self.counters = Counters()
+        self._transport = transport
+        self._settings = settings
+        self._clock = clock
+        self._wall = wall
+        self._ping_template = EchoTemplate(settings.identifier, settings.contact)
+        self._trace_template = EchoTemplate(settings.identifier, trace_contact)
+        self._bucket = Bucket(settings.packets_per_second, now / NS)
+        self._rate = settings.packets_per_second
+        self._manners = Manners(settings.per_network, settings.per_near_hop)
+        self._ring = Ring(settings.identifier)
+        self._in_hand: set[Measurement] = set()
+        self._ready: deque[Measurement] = deque()
+        self._delayed: Wheel[Measurement] = Wheel(now, _TICK, _WHEEL)
+        self._awaited: Wheel[int] = Wheel(now, _TICK, _WHEEL)
+        self._findings: list[Finding] = []
+        self._paused = False
+        self._hold_until = 0
+        self._srtt_ms = _FIRST_SRTT_MS
+
+    @property
+    def in_hand(self) -> int:
+        """Measurements begun and not yet found."""
+        return len(self._in_hand)
+
+    def room(self) -> int:
+        """How many more jobs it will take now."""
+        most = self._settings.most_in_hand or self._busy_with()
+        return max(0, most - len(self._in_hand))
+
+    def _busy_with(self) -> int:
+        # A probe waits about a second at most, so one measurement for each packet per second keeps the rate.
+        rate = _MOST_IN_HAND if self._rate is None else self._rate
+        return int(min(max(rate, _FEWEST_IN_HAND), _MOST_IN_HAND))
+
+    def submit(self, job: Job) -> None:
+        """Begin a job; the caller has looked at `room` first."""
+        measurement = Measurement(job, self._wall(), flow_checksum(self._settings.flow_key, job.address, FLOW))
+        measurement.queued = True
+        self._in_hand.add(measurement)
+        self._ready.append(measurement)
+
+    def pause(self, *, paused: bool) -> None:
+        """While paused nothing is sent; answers are still taken."""
+        self._paused = paused
+
+    def set_rate(self, packets_per_second: float | None) -> None:
+        """Change the agent's rate from now on; None lifts it."""
+        self._rate = packets_per_second
+        self._bucket.set_rate(packets_per_second)
+
+    def step(self, timeout: float) -> list[Finding]:
+        """Send what may go, wait up to `timeout` seconds for answers, say what is finished. OSError when the
+        transport is gone."""
+        now = self._clock()
+        self._give_up_on_silent(now)
+        self._ready.extend(self._delayed.take(now))
+        if not self._paused and now >= self._hold_until:
+            self._send_ready(now)
+        self._transport.receive(self._patience(timeout), self._take)
+        findings, self._findings = self._findings, []
+        return findings
+
+    def stop(self) -> list[Finding]:
+        """End everything in hand, keeping what is known of it."""
+        for measurement in list(self._in_hand):
+            measurement.stop("stopped")
+            self._finish(measurement)
+        self._ready.clear()
+        findings, self._findings = self._findings, []
+        return findings
+
+    def _patience(self, timeout: float) -> float:
+        """How long there is nothing to do but to listen."""
+        if self._findings:
+            return 0.0
+        now = self._clock()
+        if self._ready and not self._paused:
+            pacing = max(self._bucket.wait(), (self._hold_until - now) / NS, self._ring_wait(now))
+            timeout = min(timeout, pacing)
+        for wheel in (self._awaited, self._delayed):
+            due = wheel.next_due()
+            if due is not None:
+                timeout = min(timeout, (due - now) / NS)
+        return max(0.0, timeout)
+
+    def _ring_wait(self, now: int) -> float:
+        return 0.0 if self._ring.next_slot(now) >= 0 else 0.01
+
+    def _send_ready(self, now: int) -> None:
+        """Let go what the rate allows, a batch at most."""
+        ready = self._ready
+        budget = self._bucket.available(now / NS, SEND_BATCH)
+        while budget and ready:
+            measurement = ready[0]
+            ttl = None if measurement.done else measurement.next_ttl()
+            if ttl is None or self._must_wait(measurement, ttl, now):
+                ready.popleft()
+                measurement.queued = ttl is not None
+                continue
+            slot = self._ring.next_slot(now)
+            if slot < 0 or now < self._hold_until:
+                return
+            if self._send(measurement, slot, ttl):
+                self._bucket.spend(1)
+                budget -= 1
+
+    def _must_wait(self, measurement: Measurement, ttl: int, now: int) -> bool:
+        """Whether its expiry has passed or a cap holds it back; then it has been seen to."""
+        job = measurement.job
+        seconds = now / NS
+        if seconds >= job.expires:
+            measurement.stop("expired")
+            self._finish(measurement)
+            return True
+        if self._manners.lifted:
+            return False
+        ready_at = self._manners.ready_at(job.address, ttl, measurement.distance, seconds)
+        if ready_at <= seconds:
+            return False
+        self._delayed.add(int(min(ready_at, job.expires) * NS), measurement)
+        return True
+
+    def _send(self, measurement: Measurement, slot: int, ttl: int) -> bool:
+        job, ring = measurement.job, self._ring
+        template = self._trace_template if ttl else self._ping_template
+        message = template.build(slot, measurement.checksum)
+        sent_at = self._clock()
+        try:
+            self._transport.send(message, job.address, ttl or PING_TTL)
+        except Refused:
+            self.counters.refused += 1
+            self._drop(measurement)
+            return False
+        except OSError as error:
+            self._send_failed(measurement, error, sent_at)
+            return False
+        self._ready.popleft()
+        measurement.queued = False
+        measurement.sent()
+        ring.claim(slot, sent_at, ttl, measurement)
+        self._awaited.add(sent_at + self._timeout(measurement), slot)
+        if not self._manners.lifted:
+            self._manners.sent(job.address, ttl, measurement.distance, sent_at / NS)
+        counters = self.counters
+        counters.sent += 1
+        counters.sent_bytes += len(message) + 20
+        return True
+
+    def _send_failed(self, measurement: Measurement, error: OSError, now: int) -> None:
+        """A full queue or a line that is down is waited out; anything else is this target's own."""
+        self.counters.send_errors += 1
+        if error.errno in _BUSY:
+            self._hold_until = now + _HOLD_BUSY
+        elif error.errno in _LINE_DOWN:
+            self._hold_until = now + _HOLD_DOWN
+        else:
+            self._drop(measurement)
+
+    def _drop(self, measurement: Measurement) -> None:
+        self._ready.popleft()
+        measurement.stop("stopped")
+        self._finish(measurement)
+
+    def _timeout(self, measurement: Measurement) -> int:
+        rtt_ms = measurement.slowest_ms or self._srtt_ms
+        return int(min(max(_TIMEOUT_RTTS * rtt_ms, _SHORTEST_TIMEOUT_MS), _LONGEST_TIMEOUT_MS) * 1_000_000)
+
+    def _give_up_on_silent(self, now: int) -> None:
+        ring = self._ring
+        for slot in self._awaited.take(now):
+            if ring.state[slot] != LIVE:
+                continue
+            ring.state[slot] = GIVEN_UP
+            measurement = ring.owner[slot]
+            if measurement is not None:
+                self.counters.timeouts += 1
+                measurement.missed(ring.ttl[slot])
+                self._go_on(measurement, now)
+
+    def _take(self, packet: bytearray, length: int, arrived: int) -> None:
+        """One received packet: find its probe, tell the measurement, see what it wants next."""
+        counters, ring = self.counters, self._ring
+        counters.received += 1
+        counters.received_bytes += length
+        reply = parse(packet, length)
+        slot = -1 if reply is None else ring.match(reply)
+        if reply is None or slot < 0:
+            counters.stray += 1
+            return
+        state, measurement, ttl = ring.state[slot], ring.owner[slot], ring.ttl[slot]
+        ring.state[slot] = ANSWERED
+        if state == ANSWERED:
+            counters.duplicate += 1
+            if measurement is not None:
+                measurement.duplicate(ttl)
+            return
+        counters.late += state == GIVEN_UP
+        if measurement is None:
+            return
+        rtt_ms = max(0, arrived - ring.sent_at[slot]) / 1_000_000
+        if not ttl:
+            self._srtt_ms += _SRTT_GAIN * (rtt_ms - self._srtt_ms)
+        if not self._manners.lifted:
+            self._manners.answered(measurement.job.address, ttl, measurement.distance, reply.source, arrived / NS)
+        measurement.answered(ttl, reply, rtt_ms, late=state == GIVEN_UP)
+        self._go_on(measurement, arrived)
+
+    def _go_on(self, measurement: Measurement, now: int) -> None:
+        """After an event: finished, on to its route, or its next probe."""
+        if measurement.wants_trace():
+            self._begin_trace(measurement, now)
+        if measurement.done:
+            self._finish(measurement)
+        elif not measurement.queued and measurement.next_ttl() is not None:
+            measurement.queued = True
+            if measurement.delay:
+                self._delayed.add(now + int(measurement.delay * NS), measurement)
+            else:
+                self._ready.append(measurement)
+
+    def _begin_trace(self, measurement: Measurement, now: int) -> None:
+        job = measurement.job
+        limits = self._settings.trace._replace(max_hops=job.max_hops)
+        first = min(self._manners.first_ttl(now / NS), job.max_hops)
+        measurement.begin_trace(ForwardTrace(job.address, FLOW, limits, first))
+
+    def _finish(self, measurement: Measurement) -> None:
+        self._ring.release(measurement)
+        self._in_hand.discard(measurement)
+        self._findings.append(measurement.finding())

@@ -1,0 +1,84 @@
+"""The lab over a unix socket: every message either way is one whole IPv4 packet. Needs no privileges.
+
+The greeting is `HELLO 1 WORKER` and the answer `OK ADDRESS`, our own address there, or `ERR sentence`.
+"""
+
+import select
+import socket
+from collections.abc import Callable
+from struct import Struct
+from time import monotonic_ns
+
+from agents.probe.transport import BUFFER_SIZE, RECEIVE_BATCH, Deliver
+from hopmap import addresses
+from hopmap.errors import UserError, one_line
+
+_IP = Struct("!BBHHHBBHII")
+_IP_HEADER = 20
+_DONT_FRAGMENT = 0x4000
+_GREETING_TIMEOUT = 5.0
+_SOCKET_BUFFER = 4 << 20
+
+
+class LabSocket:
+    """A transport into the lab at `path`; `worker` is the place to stand at there, -1 for any."""
+
+    def __init__(self, path: str, worker: int = -1, clock: Callable[[], int] = monotonic_ns) -> None:
+        self.mode = f"lab socket {path}"
+        self._clock = clock
+        self._buffer = bytearray(BUFFER_SIZE)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._source = self._greet(path, worker)
+        except BaseException:
+            self._socket.close()
+            raise
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+
+    def _greet(self, path: str, worker: int) -> int:
+        self._socket.settimeout(_GREETING_TIMEOUT)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
+        try:
+            self._socket.connect(path)
+            self._socket.send(f"HELLO 1 {worker}".encode())
+            word, _, rest = self._socket.recv(BUFFER_SIZE).decode("utf-8", "replace").partition(" ")
+            self._socket.setblocking(False)  # noqa: FBT003 - the socket API takes it by position
+        except OSError as error:
+            raise UserError(
+                f"the lab does not answer at {path} ({one_line(error)}): start it with 'hopmap lab', or check the path"
+            ) from error
+        if word != "OK":
+            raise UserError(f"the lab at {path} refused this worker: {rest or word or 'it hung up'}")
+        try:
+            return addresses.number(rest.strip())
+        except ValueError as error:
+            raise UserError(f"the lab at {path} gave no source address: {one_line(error)}") from error
+
+    def send(self, message: bytes, destination: int, ttl: int) -> None:
+        """Send an ICMP message; OSError when the lab is gone or can't take more now."""
+        size = _IP_HEADER + len(message)
+        header = _IP.pack(0x45, 0, size, 0, _DONT_FRAGMENT, ttl, socket.IPPROTO_ICMP, 0, self._source, destination)
+        self._socket.send(header + message)
+
+    def receive(self, timeout: float, deliver: Deliver) -> int:
+        """See Transport. OSError (ConnectionResetError) when the lab has gone."""
+        if not self._poll.poll(max(0.0, timeout) * 1000):
+            return 0
+        for count in range(RECEIVE_BATCH):
+            try:
+                length = self._socket.recv_into(self._buffer)
+            except BlockingIOError:
+                return count
+            if not length:
+                raise ConnectionResetError("the lab closed its socket")
+            deliver(self._buffer, length, self._clock())
+        return RECEIVE_BATCH
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Leave the lab."""
+        self._socket.close()
