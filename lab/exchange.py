@@ -1,0 +1,107 @@
+"""The loop between packets and the world: reads what workers send, holds answers back until they are due."""
+
+import os
+import selectors
+import time
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
+
+from lab.world.world import World
+
+MOST_WAITING = 200_000
+_BATCH = 64
+_LARGEST = 65_535
+_IDLE_S = 0.5
+
+Send = Callable[[bytes], object]
+
+
+class Exchange:
+    """Ports of workers around one world. Files are read when the selector says so; time is monotonic, from 0."""
+
+    def __init__(self, world: World, clock: Callable[[], float] = time.monotonic) -> None:
+        """No ports yet."""
+        self.world = world
+        self._clock = clock
+        self._began = clock()
+        self._ports: dict[int, Send] = {}
+        self._waiting: list[tuple[float, int, int, bytes]] = []
+        self._order = 0
+        self._files = selectors.SelectSelector()  # its timeout is exact; epoll's is whole milliseconds
+        self.received = self.delivered = self.undelivered = self.overflowed = 0
+
+    def now(self) -> float:
+        """Seconds since the lab began."""
+        return self._clock() - self._began
+
+    def watch(self, file: Any, ready: Callable[[], object]) -> None:
+        """Call `ready` whenever a file can be read."""
+        self._files.register(file, selectors.EVENT_READ, ready)
+
+    def unwatch(self, file: Any) -> None:
+        """Watch no longer."""
+        self._files.unregister(file)
+
+    def open_port(self, worker: int, send: Send) -> None:
+        """Deliver what comes back for a worker by `send`, which raises OSError when it can't."""
+        self._ports[worker] = send
+
+    def close_port(self, worker: int) -> None:
+        """What still comes back for the worker is dropped."""
+        self._ports.pop(worker, None)
+
+    def has_port(self, worker: int) -> bool:
+        """Whether the worker is connected."""
+        return worker in self._ports
+
+    def add_device(self, worker: int, packets: int) -> None:
+        """A worker whose packets come over a TUN device."""
+        self.open_port(worker, lambda packet: os.write(packets, packet))
+
+        def ready() -> None:
+            try:
+                for _ in range(_BATCH):
+                    self.take(worker, os.read(packets, _LARGEST))
+            except BlockingIOError:
+                pass
+
+        self.watch(packets, ready)
+
+    def take(self, worker: int, packet: bytes) -> None:
+        """One packet from a worker."""
+        self.received += 1
+        for when, answer in self.world.receive(worker, packet, self._clock() - self._began):
+            if len(self._waiting) >= MOST_WAITING:
+                self.overflowed += 1
+                continue
+            self._order += 1
+            heappush(self._waiting, (when, self._order, worker, answer))
+
+    def deliver_due(self) -> float:
+        """Deliver what is due; seconds until the next is."""
+        waiting = self._waiting
+        while waiting:
+            wait = waiting[0][0] - self.now()
+            if wait > 0:
+                return min(wait, _IDLE_S)
+            _, _, worker, packet = heappop(waiting)
+            send = self._ports.get(worker)
+            try:
+                if send is None:
+                    raise BrokenPipeError
+                send(packet)
+                self.delivered += 1
+            except OSError:
+                self.undelivered += 1
+        return _IDLE_S
+
+    def turn(self) -> None:
+        """Deliver, then wait for packets until the next answer is due."""
+        wait = self.deliver_due()
+        for key, _ in self._files.select(wait):
+            key.data()
+
+    def close(self) -> None:
+        """Stop watching; the files are their owners'."""
+        self._files.close()
