@@ -54,7 +54,7 @@ tools:
 
 test: $(VENV)/.installed-dev tools lint types layers
 	@rm -f .coverage .coverage.*
-	HYPOTHESIS_PROFILE=full $(BIN)/coverage run -m pytest
+	HYPOTHESIS_PROFILE=full scripts/in-sink.sh $(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='hopmap/wire/*,*/core/*,lab/world/*'

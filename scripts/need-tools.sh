@@ -6,6 +6,7 @@ missing=""
 while read -r program package; do
   command -v "$program" >/dev/null 2>&1 || missing="$missing $package"
 done <<LIST
+ip iproute2
 ping iputils-ping
 traceroute traceroute
 fping fping
