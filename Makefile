@@ -28,6 +28,7 @@ $(VENV)/.installed-run: $(BIN)/python pyproject.toml hopmap/__init__.py
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml hopmap/__init__.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --dest $(VENV)/wheels icmplib PyYAML
 	@touch $@ $(VENV)/.installed-run
 
 up: $(VENV)/.installed-run
