@@ -13,9 +13,7 @@ _BLOCK = re.compile(r"(<!-- settings: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTAL
 
 def rewritten(text: str) -> str:
     """The page with each settings table made anew."""
-    return _BLOCK.sub(
-        lambda block: f"{block[1]}{config.table(settings_class(block[2]), block[2])}{block[4]}", text
-    )
+    return _BLOCK.sub(lambda block: f"{block[1]}{config.table(settings_class(block[2]), block[2])}{block[4]}", text)
 
 
 def tables(text: str) -> list[str]:
