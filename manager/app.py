@@ -1,0 +1,118 @@
+"""The manager's application: the overview page, its JSON, the files they load, and the headers of them all."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import bottle
+
+from hopmap import __version__
+from hopmap.wire import decode
+from manager import static_files
+from manager.networks import Networks
+from manager.pages import overview
+from manager.watch import View
+from services.chassis import auth
+from services.chassis.app import JSON, Service, make_app
+from services.chassis.problem import Problem
+
+_HERE = Path(__file__).parent
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+_FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+_LOCAL_NAMES = frozenset({"", "localhost", "127.0.0.1", "[::1]"})
+
+
+def manager_app(service: Service, view: Callable[[], View], networks: Networks) -> bottle.Bottle:
+    """The application; `view` gives the newest round of the watch."""
+    app = make_app(service)
+    static = static_files.load(_HERE / "static")
+    page = bottle.SimpleTemplate((_HERE / "templates" / "overview.html").read_text(encoding="utf-8"))
+    latest = _Latest(view, networks)
+
+    app.add_hook("before_request", _refuse_foreign_hosts)
+    app.add_hook("after_request", lambda: bottle.response.headers.update(HEADERS))
+
+    @app.get("/", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
+    def overview_page() -> bottle.HTTPResponse:
+        value, _, _ = latest.get()
+        html = page.render(it=value, static=f"/static/{static.digest}", version=__version__, **_WORDS)
+        return bottle.HTTPResponse(
+            html, HTTPStatus.OK, {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"}
+        )
+
+    @app.get("/api/v1/overview", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
+    def overview_json() -> bottle.HTTPResponse:
+        _, content, tag = latest.get()
+        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        if bottle.request.get_header("If-None-Match", "") == tag:
+            return bottle.HTTPResponse(b"", HTTPStatus.NOT_MODIFIED, headers)
+        return bottle.HTTPResponse(content, HTTPStatus.OK, headers | {"Content-Type": JSON})
+
+    @app.get("/static/<digest>/<name>", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
+    def static_file(digest: str, name: str) -> bottle.HTTPResponse:
+        found = static.files.get(name)
+        if found is None or digest != static.digest:
+            raise Problem(
+                HTTPStatus.NOT_FOUND, "not_found", "there is no such file in this version: load the page anew"
+            )
+        content, kind = found
+        return bottle.HTTPResponse(content, HTTPStatus.OK, _FOREVER | {"Content-Type": kind})
+
+    return app
+
+
+class _Latest:
+    """The overview of the newest round, made once a round: its value, its bytes, its ETag."""
+
+    def __init__(self, view: Callable[[], View], networks: Networks) -> None:
+        self._view = view
+        self._networks = networks
+        self._made: tuple[int, tuple[dict[str, Any], bytes, str]] | None = None
+
+    def get(self) -> tuple[dict[str, Any], bytes, str]:
+        view, made = self._view(), self._made
+        if made is not None and made[0] == view.number:
+            return made[1]
+        value = overview.overview(view, self._networks)
+        content = decode.dump(value)
+        found = value, content, f'"{view.number}-{view.at:.3f}"'
+        self._made = view.number, found
+        return found
+
+
+def _refuse_foreign_hosts() -> None:
+    """A name that points at loopback must not let a stranger's page read ours (DNS rebinding)."""
+    host = bottle.request.get_header("Host", "").lower()
+    name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+    if name not in _LOCAL_NAMES:
+        raise bottle.HTTPResponse(
+            decode.dump({"error": "misdirected", "detail": "these pages answer to localhost and 127.0.0.1 only"}),
+            HTTPStatus.MISDIRECTED_REQUEST,
+            {"Content-Type": JSON},
+        )
+
+
+def grouped(value: float | None) -> str:
+    """A number for people: 12,345, 3.2; a dash for what is not known."""
+    if value is None:
+        return "\u2013"
+    return f"{value:,.1f}" if isinstance(value, float) and value < 100 else f"{round(value):,}"
+
+
+def milliseconds(value: float | None) -> str:
+    """An RTT for people."""
+    return "\u2013" if value is None else f"{value:,.1f} ms"
+
+
+_WORDS: Mapping[str, Any] = {"grouped": grouped, "milliseconds": milliseconds}

@@ -1,0 +1,44 @@
+"""The settings of the manager."""
+
+from dataclasses import dataclass
+
+from hopmap.client import Endpoint
+from hopmap.config import setting
+from hopmap.errors import UserError
+from services.chassis.listen import Address, addresses
+
+MOST_WATCHED = 64
+
+
+@dataclass(frozen=True)
+class ManagerSettings:
+    """Where the pages are served, and which services are watched."""
+
+    host: str = setting("127.0.0.1", "address to listen on; loopback only, for there is no login yet")
+    port: int = setting(8080, "port of the web pages, 0 for none", low=0, high=65_535, env="MANAGER_PORT")
+    unix: str | None = setting(None, "listen on this unix socket too; with port 0 only there")
+    inputs: tuple[str, ...] = setting(("http://localhost:8080",), "URLs of the input services (http, https, unix)")
+    outputs: tuple[str, ...] = setting(("http://localhost:8091",), "URLs of the output services' health ports")
+    agents: tuple[str, ...] = setting((), "URLs of agents' health ports, where they can be reached")
+    poll_seconds: float = setting(2.0, "how often the services are asked", low=0.2, high=3600)
+    state_dir: str = setting("./manager_state", "what the manager keeps: its instance id")
+    verbose: bool = setting(default=False, about="log what is done, not only what goes wrong")
+
+    def __post_init__(self) -> None:
+        """ValueError for URLs that are none, and for too many of them."""
+        watched = (*self.inputs, *self.outputs, *self.agents)
+        for url in watched:
+            Endpoint.parse(url)
+        if len(watched) > MOST_WATCHED:
+            raise ValueError(f"{len(watched)} services are named, {MOST_WATCHED} can be watched")
+
+    def listen_on(self) -> list[Address]:
+        """Where to listen; UserError when others could reach it."""
+        where = addresses(self.host, self.port, self.unix or "")
+        for address in where:
+            if not address.is_local:
+                raise UserError(
+                    f"{address} can be reached by others, and the pages have no login yet: "
+                    "listen on 127.0.0.1 or a unix socket, and reach them through an SSH tunnel"
+                )
+        return where

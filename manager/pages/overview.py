@@ -1,0 +1,129 @@
+"""The overview: what grows, who measures, the newest routes, how the services are. Page and JSON of the same."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from hopmap.wire.result import Hop, Result
+from manager.history import SERIES, Sample
+from manager.networks import UNKNOWN, Networks
+from manager.watch import Seen, View, Watched
+
+ROUTES = 12
+BEATS = 30
+_SILENT_SECONDS = 120.0
+
+
+def overview(view: View, networks: Networks) -> dict[str, Any]:
+    """The JSON of `GET /api/v1/overview`; times are ISO 8601 in UTC, RTTs milliseconds, unknown is null."""
+    return {
+        "round": view.number,
+        "at": moment(view.at),
+        "headline": headline(view),
+        "totals": {
+            "agents": len(view.agents),
+            **{name: view.totals.get(name) for name in SERIES},
+            "results_per_minute": _rounded(view.results_per_minute),
+            "hops_per_minute": _rounded(view.hops_per_minute),
+        },
+        "history": _history(view.history),
+        "agents": [_agent(name, seen, view) for name, seen in sorted(view.agents.items())],
+        "routes": [_route(result, networks) for result in _worth_showing(view.newest)],
+        "services": [_service(one) for one in view.services],
+    }
+
+
+def headline(view: View) -> str:
+    """What happens now, in a sentence, and what happens next while nothing does."""
+    down = [one.kind for one in view.services if one.state == "down"]
+    if view.number == 0:
+        return "Asking the services how they are."
+    if down:
+        return f"No answer from the {' and the '.join(sorted(set(down)))} service: see Services below."
+    if not view.totals.get("served"):
+        return "Waiting for the first agent to ask for targets."
+    if not view.totals.get("results"):
+        return "Agents have targets; the first results come in within seconds."
+    if not view.totals.get("hops"):
+        return "Targets answer; the first routes are being traced."
+    if view.results_per_minute == 0:
+        return "No new result in the last minute."
+    return "The map is growing: every router seen becomes a target."
+
+
+def moment(at: float) -> str:
+    """Seconds since 1970 as ISO 8601."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _history(samples: Sequence[Sample]) -> dict[str, list[float | None]]:
+    columns: dict[str, list[float | None]] = {"t": [round(sample.at, 1) for sample in samples]}
+    return columns | {name: [sample.totals.get(name) for sample in samples] for name in SERIES}
+
+
+def _agent(name: str, seen: Seen, view: View) -> dict[str, Any]:
+    mine = [result for result in view.newest if result.agent == name]
+    answered = [result for result in mine if result.ping.received]
+    rtts = sorted(min(result.ping.rtts_ms) for result in answered if result.ping.rtts_ms)
+    age = view.at - datetime.fromisoformat(seen.last.started).timestamp()
+    return {
+        "name": name,
+        "state": "silent" if age > _SILENT_SECONDS else "active",
+        "last_result": seen.last.started,
+        "results": seen.count,
+        "results_per_minute": _rounded(seen.pace.per_minute()),
+        "beats": seen.pace.steps(BEATS),
+        "answered_percent": round(100 * len(answered) / len(mine)) if mine else None,
+        "rtt_ms": _rounded(rtts[len(rtts) // 2]) if rtts else None,
+    }
+
+
+def _worth_showing(newest: Sequence[Result]) -> list[Result]:
+    """The newest routes; while there is none, the newest pings."""
+    traced = [result for result in newest if result.trace is not None]
+    return (traced or list(newest))[:ROUTES]
+
+
+def _route(result: Result, networks: Networks) -> dict[str, Any]:
+    network = networks.of(result.target)
+    return {
+        "id": result.id,
+        "agent": result.agent,
+        "target": result.target,
+        "network": network.name,
+        "started": result.started,
+        "rtt_ms": _rounded(min(result.ping.rtts_ms)) if result.ping.rtts_ms else None,
+        "reached": result.trace is not None and result.trace.reached,
+        "stop_reason": result.trace.stop_reason if result.trace is not None else None,
+        "hops": [_hop(hop, networks) for hop in result.trace.hops] if result.trace is not None else [],
+    }
+
+
+def _hop(hop: Hop, networks: Networks) -> dict[str, Any]:
+    network = UNKNOWN if hop.address is None else networks.of(hop.address)
+    return {
+        "ttl": hop.ttl,
+        "address": hop.address,
+        "redacted": hop.redacted,
+        "rtt_ms": _rounded(hop.rtt_ms),
+        "asn": network.asn or None,
+        "network": network.name,
+        "colour": network.colour,
+    }
+
+
+def _service(one: Watched) -> dict[str, Any]:
+    reading = one.reading
+    return {
+        "kind": one.kind,
+        "url": one.url,
+        "state": one.state,
+        "since": moment(one.since) if reading is not None else None,
+        "detail": (reading.error or reading.unready or "") if reading is not None else "",
+        "version": reading.version if reading is not None else "",
+        "uptime_seconds": reading.uptime_seconds if reading is not None else None,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
