@@ -1,0 +1,255 @@
+"""One run of the lab, composed: world, lines, sockets, commands, truth; and its orderly end."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from ipaddress import AddressValueError, IPv4Address
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from hopmap.errors import UserError
+from lab import control, namespaces, truthfile, tun
+from lab.children import Children
+from lab.exchange import Exchange
+from lab.reaper import Reaper
+from lab.tables import packaged
+from lab.wire import WireSocket
+from lab.world import truth
+from lab.world.plan import Plan
+from lab.world.world import World
+
+GRACE_S = 5.0
+SOCKET, TUN, AUTO = "socket", "tun", "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run is asked for. `attach` are (name, namespace path); they come after the `workers`."""
+
+    plan: Plan
+    preset: str = "default"
+    seed: int = 1
+    workers: int = 1
+    transport: str = AUTO
+    command: tuple[str, ...] = ()
+    attach: tuple[tuple[str, str], ...] = ()
+    truth: Path | None = None
+    state_dir: Path | None = None
+    quiet: bool = False
+
+
+def choose_transport(settings: Settings) -> tuple[str, str]:
+    """"tun" or "socket", and why. UserError when what was asked for can't be had."""
+    wanted = settings.transport
+    if wanted == SOCKET:
+        if settings.attach:
+            raise UserError("--attach needs TUN devices: leave --transport socket away")
+        return SOCKET, "as asked"
+    reason = tun.why_not()
+    if reason is None:
+        return TUN, "as asked" if wanted == TUN else "namespaces and TUN devices can be had here"
+    if wanted == TUN or settings.attach:
+        raise UserError(f"no TUN device can be had: {reason}; run as root with /dev/net/tun, or use --transport socket")
+    return SOCKET, f"no TUN device can be had: {reason}"
+
+
+@dataclass(slots=True)
+class Session:
+    """A running lab. `close` undoes whatever `open` has done so far."""
+
+    settings: Settings
+    transport: str
+    reaper: Reaper
+    folder: Path
+    exchange: Exchange
+    began: str
+    lines: list[tun.Line] = field(default_factory=list)
+    children: Children = field(default_factory=Children)
+    closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    interrupts: int = 0
+    code: int = 0
+
+    def open(self) -> None:
+        """Lines or socket, the control socket, the commands."""
+        control_path = self.folder / "control"
+        listener = control.ControlSocket(self.exchange, control_path, self.answer)
+        self.closing.callback(listener.close)
+        if self.transport == TUN:
+            self._open_lines()
+        else:
+            wire = WireSocket(self.exchange, self.folder / "packets")
+            self.closing.callback(wire.close)
+        self._watch_signals()
+        for worker in range(self.settings.workers if self.settings.command else 0):
+            self._start(worker, control_path)
+
+    def _open_lines(self) -> None:
+        vantages = self.exchange.world.vantages
+        for worker, vantage in enumerate(vantages):
+            if worker < self.settings.workers:
+                line = tun.open_line(vantage.source, vantage.gateway)
+            else:
+                name, path = self.settings.attach[worker - self.settings.workers]
+                line = tun.attach_line(name, path, vantage.source, vantage.gateway)
+            self.lines.append(line)
+            self.closing.callback(line.close)
+            if worker < self.settings.workers:
+                self.reaper.namespace(line.namespace)
+            self.exchange.add_device(worker, line.packets)
+
+    def _start(self, worker: int, control_path: Path) -> None:
+        environment = dict(os.environ) | {control.VARIABLE: str(control_path), "HOPMAP_LAB_WORKER": str(worker)}
+        namespace = self.lines[worker].namespace if self.lines else None
+        if namespace is None:
+            environment["HOPMAP_LAB_SOCKET"] = str(self.folder / "packets")
+        command = [word.replace("{worker}", str(worker)) for word in self.settings.command]
+        self.children.start(command, environment, namespace)
+
+    def _watch_signals(self) -> None:
+        """A signal wakes the loop by a byte in a socket; the handlers only count."""
+        wake, woken = socket.socketpair()
+        for end in (wake, woken):
+            end.setblocking(False)
+            self.closing.callback(end.close)
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)}
+
+        def count(number: int, _frame: FrameType | None) -> None:
+            self.interrupts += number != signal.SIGCHLD
+
+        for number in before:
+            signal.signal(number, count)
+            self.closing.callback(signal.signal, number, before[number])
+        old = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+        self.closing.callback(signal.set_wakeup_fd, old)
+        self.exchange.watch(woken, lambda: woken.recv(4096))
+
+    def run(self) -> int:
+        """Until the commands have ended, or a signal says so. The exit code: the first bad one of the commands."""
+        until: Callable[[], bool] = self.children.alive if self.settings.command else lambda: True
+        while until() and not self.interrupts:
+            self.exchange.turn()
+        self._end_children()
+        return self.children.code
+
+    def _end_children(self) -> None:
+        """Ask, serve them a while longer, then insist; a second signal shortens it."""
+        self.children.end()
+        patience, deadline = self.interrupts + 1, time.monotonic() + GRACE_S
+        while self.children.alive() and self.interrupts < patience and time.monotonic() < deadline:
+            self.exchange.turn()
+        self.children.kill()
+        for line in self.lines[: self.settings.workers]:
+            namespaces.end_members(line.namespace, signal.SIGKILL)
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What the control socket's clients get."""
+        asked = request.get("do")
+        if asked == "stats":
+            return {"stats": self.statistics()}
+        if asked == "truth":
+            path = request.get("path") or self.settings.truth
+            if path is None:
+                raise UserError("the lab was started without --truth: name a file, hopmap lab truth FILE")
+            return {"rows": self.write_truth(Path(str(path))), "path": str(path)}
+        if asked == "change":
+            return self._change(request)
+        raise UserError(f"the lab knows change, stats and truth, not '{asked}'")
+
+    def _change(self, request: dict[str, Any]) -> dict[str, Any]:
+        worker = request.get("worker", 0)
+        if not isinstance(worker, int) or not 0 <= worker < len(self.exchange.world.vantages):
+            raise UserError(f"there is no worker {worker}")
+        try:
+            target = int(IPv4Address(str(request.get("target"))))
+            now = self.exchange.now()
+            return {"moved": self.exchange.world.change(str(request.get("kind")), worker, target, now), "at": now}
+        except (ValueError, AddressValueError) as error:
+            raise UserError(str(error)) from error
+
+    def statistics(self) -> dict[str, Any]:
+        """The world's counters and the loop's."""
+        loop = self.exchange
+        flow = {
+            "received": loop.received,
+            "delivered": loop.delivered,
+            "undelivered": loop.undelivered,
+            "overflowed": loop.overflowed,
+        }
+        return {"transport": self.transport, "uptime_s": round(loop.now(), 3), "packets": flow} | truth.statistics(
+            loop.world
+        )
+
+    def write_truth(self, path: Path) -> int:
+        """Write the truth as of now; how many rows."""
+        first = {"began": self.began, "preset": self.settings.preset}
+        rows = truth.rows(self.exchange.world, self.exchange.now())
+        return truthfile.write(path, (row | first if row["kind"] == "world" else row for row in rows))
+
+
+@contextlib.contextmanager
+def _folder(settings: Settings, reaper: Reaper) -> Iterator[Path]:
+    """Where the sockets are: a folder of our own, or the one asked for, which stays if it was there before."""
+    asked = settings.state_dir
+    if asked is None:
+        made, folder = True, Path(tempfile.mkdtemp(prefix="hopmap-lab-"))
+    else:
+        made, folder = not asked.exists(), asked
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise UserError(f"cannot make {folder}: {error.strerror}; choose another --state-dir") from error
+    if made:
+        reaper.folder(folder)
+    try:
+        yield folder
+    finally:
+        for name in ("control", "packets"):
+            (folder / name).unlink(missing_ok=True)
+        if made:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(settings: Settings) -> int:
+    """Run the lab to its end; the exit code."""
+    transport, why = choose_transport(settings)
+    with contextlib.ExitStack() as stack:
+        reaper = Reaper()
+        stack.callback(reaper.close)
+        folder = stack.enter_context(_folder(settings, reaper))
+        world = World(settings.plan, settings.seed, packaged(), settings.workers + len(settings.attach))
+        exchange = Exchange(world)
+        stack.callback(exchange.close)
+        began = datetime.now(UTC).isoformat(timespec="milliseconds")
+        session = Session(settings, transport, reaper, folder, exchange, began)
+        stack.enter_context(session.closing)
+        stack.callback(session.children.kill)
+        session.open()
+        if not settings.quiet:
+            announce(session, why)
+        code = session.run()
+        if settings.truth is not None:
+            session.write_truth(settings.truth)
+        return code
+
+
+def announce(session: Session, why: str) -> None:
+    """One line on how workers reach the world; without a command also how to get there."""
+    count = len(session.exchange.world.vantages)
+    sys.stderr.write(f"hopmap lab: {count} worker{'s' * (count != 1)} by {session.transport} ({why})\n")
+    if session.settings.command:
+        return
+    sys.stderr.write(f"  export {control.VARIABLE}={session.folder / 'control'}\n")
+    for worker, line in enumerate(session.lines):
+        sys.stderr.write(f"  worker {worker}: nsenter --net=/proc/{os.getpid()}/fd/{line.namespace} COMMAND\n")
+    if not session.lines:
+        sys.stderr.write(f"  export HOPMAP_LAB_SOCKET={session.folder / 'packets'}\n")
+    sys.stderr.flush()
