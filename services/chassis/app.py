@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import bottle
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -42,6 +42,10 @@ class Service:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     stopping: threading.Event = field(default_factory=threading.Event)
     started: float = field(default_factory=time.monotonic)
+    http: "_HttpMetrics" = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "http", _http_metrics(self.registry, self.info.service_type))
 
 
 def answer(value: object, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> bottle.HTTPResponse:
@@ -91,8 +95,7 @@ class _Chassis:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        part = service.info.service_type
-        self._requests, self._seconds = _http_metrics(service.registry, part)
+        self._requests, self._seconds = service.http
 
     def apply(self, handler: Callable[..., Any], route: bottle.Route) -> Callable[..., Any]:
         scope = route.config["scope"]  # a route without a scope is a mistake of ours: fail at the first call
@@ -141,7 +144,14 @@ def _error_page(error: bottle.HTTPError) -> str:
     return decode.dump({"error": code, "detail": detail}).decode()
 
 
-def _http_metrics(registry: CollectorRegistry, part: str) -> tuple[Counter, Histogram]:
+class _HttpMetrics(NamedTuple):
+    """Of a service, however many applications and ports it has."""
+
+    requests: Counter
+    seconds: Histogram
+
+
+def _http_metrics(registry: CollectorRegistry, part: str) -> _HttpMetrics:
     info = Gauge("hopmap_info", "Which part and version this is; always 1", ["part", "version"], registry=registry)
     info.labels(part, __version__).set(1)
     requests = Counter("hopmap_http_requests", "Requests answered", ["method", "route", "status"], registry=registry)
@@ -152,4 +162,4 @@ def _http_metrics(registry: CollectorRegistry, part: str) -> tuple[Counter, Hist
         buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0),
         registry=registry,
     )
-    return requests, seconds
+    return _HttpMetrics(requests, seconds)

@@ -1,0 +1,110 @@
+"""`hopmap output`: where the output service is composed."""
+
+import random
+import sys
+import time
+from pathlib import Path
+
+from hopmap import __version__, config, logs
+from hopmap.client import Client
+from hopmap.errors import UserError
+from hopmap.identity import instance_id
+from hopmap.wire.service_info import ServiceInfo
+from services.chassis import listen
+from services.chassis.app import Service
+from services.output.app import queries_app, results_app
+from services.output.config import OutputSettings
+from services.output.counters import Counters
+from services.output.forward import Forwarder, endpoint
+from services.output.metrics import OutputMetrics
+from services.output.opening import STATE, lock, open_store
+from services.output.reading import Reading
+from services.output.rotation import Tidier
+from services.output.statistics import Statistics
+from services.output.writer import Limits, Writer
+
+EXAMPLES = """\
+  hopmap output
+  hopmap output --input-url http://input-1:8080/hops --input-url http://input-2:8080/hops
+  hopmap output --unix /run/hopmap/output.sock --input-url unix:///run/hopmap/input.sock
+"""
+CAPABILITIES = ("results", "cursors", "dump", "rotate")
+
+
+def run(argv: list[str]) -> int:
+    """Serve until SIGTERM. Exit code 0."""
+    flags = config.parser("output", "Take results, keep them, and tell the inputs what to probe next.", EXAMPLES)
+    config.add_flags(flags, OutputSettings)
+    settings = config.load(OutputSettings, "output", flags.parse_args(argv), config.environment())
+    logs.start("output", verbose=settings.verbose)
+    sys.setswitchinterval(0.001)  # the writer must not wait long behind threads that parse
+    return serve(settings)
+
+
+def serve(settings: OutputSettings) -> int:
+    """Compose the service and run it."""
+    folder = Path(settings.db_dir)
+    reserve = int(settings.reserve_mb * 1e6)
+    results_at, queries_at, tokens = settings.listen_on(settings.port), settings.query_addresses(), settings.tokens()
+    held = lock(folder)
+    counters = Counters()
+    file, state = open_store(folder, most_hops=settings.max_hops, most_feedback=settings.max_feedback, now=time.time())
+    state.keep_inputs(settings.input_url)
+    tidier = Tidier(folder, settings.keep_files, counters)
+    forwarders: list[Forwarder] = []
+
+    def wake() -> None:
+        for forwarder in forwarders:
+            forwarder.wake()
+
+    writer = Writer(
+        folder,
+        file,
+        state,
+        Limits(int(settings.max_size_mb * 1e6), settings.rotation_days * 86_400, reserve),
+        counters=counters,
+        clock=time.time,
+        on_news=wake,
+        on_retired=tidier.retire,
+    )
+    forwarders += _forwarders(settings, folder / STATE, writer)
+    statistics = Statistics(folder, folder / STATE, writer, counters, forwarders)
+    service = Service(
+        info=ServiceInfo("output", __version__, instance_id(folder, "output"), CAPABILITIES),
+        statistics=statistics.brief,
+        unready=lambda: "the disk's reserve is reached" if writer.low_disk() else None,
+        tokens=tokens,
+    )
+    OutputMetrics(statistics, service.registry)
+    bounds = listen.Bounds(body_bytes=int(settings.max_body_mb * 1e6))
+    take = results_app(service, settings, writer, counters)
+    ask = queries_app(service, writer, Reading(folder, writer, reserve), statistics)
+    listeners = [listen.Listener(take, address, bounds) for address in results_at]
+    listeners += [listen.Listener(ask, address, bounds) for address in queries_at]
+    writer.start()
+    tidier.start(writer)
+    for forwarder in forwarders:
+        forwarder.start()
+
+    def close() -> None:
+        for forwarder in forwarders:
+            forwarder.stop()
+        tidier.stop()
+        writer.stop()
+        held.close()
+
+    return listen.run(service, listeners, close)
+
+
+def _forwarders(settings: OutputSettings, state_path: Path, writer: Writer) -> list[Forwarder]:
+    """One for each input; UserError when the token would go there in the clear."""
+    token = settings.input_token()
+    try:
+        clients = [Client(endpoint(url), token, settings.private_networks) for url in settings.input_url]
+    except ValueError as error:
+        raise UserError(f"input_url: {error}") from error
+    draw = random.SystemRandom().random
+    return [
+        Forwarder(url, client, state_path, write=writer.call, draw=draw)
+        for url, client in zip(settings.input_url, clients, strict=True)
+    ]
