@@ -38,7 +38,7 @@ def encode(sequence: int, line: bytes) -> bytes:
 
 
 def scan(data: bytes, after: int = 0, most: int | None = None) -> Scan:
-    """The intact frames of a segment whose sequence is above `after`, at most `most`; what is damaged is passed over."""
+    """The intact frames of a segment whose sequence is above `after`, at most `most`; damage is passed over."""
     frames: list[Frame] = []
     at, end, newest = 0, 0, 0
     while at < len(data) and (most is None or len(frames) < most):

@@ -1,0 +1,163 @@
+"""The agent's settings: config.yaml, environment (HOPMAP_AGENT_...), flags."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+from agents.core.pace import Cap
+from hopmap.client import Endpoint
+from hopmap.config import setting
+from hopmap.errors import UserError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_CONTACT = re.compile(r"(mailto:[^\s@]+@[^\s@]+|https?://\S+)", re.ASCII)
+_PREFIX_SECONDS, _ROUTER_SECONDS = 600.0, 10.0  # over which the two caps hold
+Place = Endpoint | Path
+
+
+@dataclass(frozen=True)
+class AgentSettings:
+    """What `hopmap agent` takes. Times, sizes and rates say their unit in their name."""
+
+    input_file: tuple[str, ...] = setting(
+        ("http://localhost:8080",),
+        "where targets come from: a file of addresses, http(s)://..., unix:///PATH; a list is for fail-over",
+    )
+    output_file: tuple[str, ...] = setting(
+        ("http://localhost:8081/results",),
+        "where results go: a file, http(s)://..., unix:///PATH; a list is for fail-over",
+    )
+    interval_seconds: float = setting(
+        30.0, "how long to wait when the input has nothing more that is due", low=0.1, high=86_400
+    )
+    cooldown_minutes: float = setting(
+        10.0, "a target is not pinged again within this time, across restarts", low=0, high=10_080
+    )
+    enable_traceroute: bool = setting(default=True, about="trace the route to targets that answer")
+    traceroute_max_hops: int = setting(30, "how far a trace goes at most", low=1, high=64)
+    health_check_port: int = setting(
+        8090, "port of /health, /ready, /metrics, /service-info; 0: none", low=0, high=65535
+    )
+    host: str = setting("127.0.0.1", "address the health port listens on; others than loopback need token_file")
+    unix: str | None = setting(None, "answer health checks on this unix socket too")
+    no_auth: bool = setting(default=False, about="listen beyond loopback without a token, knowingly")
+    state_dir: str = setting("./agent_state", "directory for the spool, the cooldown and the instance id")
+    name: str | None = setting(None, "this agent's name in results and to the input; the instance id when not set")
+    token_file: str | None = setting(None, "file whose first line is the token for the services, mode 0600")
+    private_networks: tuple[str, ...] = setting(
+        (), "networks (CIDR) of your own in which the token may go over plain HTTP"
+    )
+    contact: str = setting(
+        "", "who to ask about the probes (RFC 9511): mailto:you@example.org or a URL; needed for the real internet"
+    )
+    transport: str = setting(
+        "kernel", "'kernel', or unix:///PATH of a lab's socket (needs no privileges)", env="HOPMAP_LAB_SOCKET"
+    )
+    packets_per_second: float = setting(50.0, "probes per second at most", low=0.1, high=100_000)
+    per_prefix_per_second: float = setting(
+        0.1, "probes per second to one /24 at most, over 10 minutes; 0 lifts it", low=0, high=100_000
+    )
+    per_router_per_second: float = setting(
+        1.0, "probes per second to a router within 4 hops at most, over 10 seconds; 0 lifts it", low=0, high=100_000
+    )
+    ping_count: int = setting(1, "echoes to a target; a silent one is tried once more", low=1, high=100)
+    opt_outs: str | None = setting(None, "file of prefixes never to be probed, one a line, beside those control tells")
+    spool_max_mb: float = setting(64.0, "results kept while the output is away; then the oldest go", low=1, high=65_536)
+    batch_targets: int = setting(100, "targets to ask for at once, at most", low=1, high=1_000)
+    batch_results: int = setting(500, "results to hand in at once, at most", low=1, high=10_000)
+    deliver_seconds: float = setting(5.0, "how long a result may wait for its batch to fill", low=0, high=3_600)
+    verbose: bool = setting(default=False, about="log what is done, not only what goes wrong")
+
+    def __post_init__(self) -> None:
+        """ValueError for what single keys can't tell."""
+        self.inputs()
+        self.outputs()
+        self.lab_socket()
+        if self.name is not None and not _NAME.fullmatch(self.name):
+            raise ValueError(f"name {self.name[:40]!r} must be at most 64 letters, digits, '.', '_' or '-'")
+        if self.contact and (not _CONTACT.fullmatch(self.contact) or len(self.contact) > 200):
+            raise ValueError(
+                f"contact {self.contact[:40]!r} must be mailto:you@example.org or https://... , no longer than 200"
+            )
+        for network in self.private_networks:
+            _network(network)
+        if self.beyond_loopback and not (self.token_file or self.no_auth):
+            raise ValueError(f"host {self.host} is not loopback: give a token_file, or say no_auth")
+
+    @property
+    def beyond_loopback(self) -> bool:
+        """Whether the health port can be reached from other machines."""
+        try:
+            return not ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host != "localhost"
+
+    def inputs(self) -> list[Place]:
+        """Where targets come from."""
+        return [_place(text, "input_file", "/") for text in _some(self.input_file, "input_file")]
+
+    def outputs(self) -> list[Place]:
+        """Where results go."""
+        return [_place(text, "output_file", "/results") for text in _some(self.output_file, "output_file")]
+
+    def lab_socket(self) -> str | None:
+        """The path of the lab's socket; None for the kernel."""
+        if self.transport == "kernel":
+            return None
+        path = self.transport.removeprefix("unix://")
+        if not path.startswith("/"):
+            raise ValueError(f"transport {self.transport!r} must be 'kernel' or unix:///PATH")
+        return path
+
+    def caps(self) -> tuple[Cap | None, Cap | None]:
+        """The caps for a /24 and for a router near by."""
+        prefix = _cap(self.per_prefix_per_second, _PREFIX_SECONDS, 3)
+        return prefix, _cap(self.per_router_per_second, _ROUTER_SECONDS, 5)
+
+    def token(self) -> str | None:
+        """The token for the services. UserError when its file can't be read."""
+        if self.token_file is None:
+            return None
+        path = Path(self.token_file)
+        try:
+            words = path.read_text(encoding="ascii").split()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot read token_file {path}: {getattr(error, 'strerror', 'not ASCII text')}") from error
+        if len(words) != 1:
+            raise UserError(f"token_file {path} must hold one token and nothing else")
+        return words[0]
+
+
+def _some(texts: Iterable[str], key: str) -> list[str]:
+    found = list(texts)
+    if not found:
+        raise ValueError(f"{key} must name a file or a URL")
+    return found
+
+
+def _place(text: str, key: str, default_path: str) -> Place:
+    if "://" not in text:
+        if not text:
+            raise ValueError(f"{key} is empty: it must name a file or a URL")
+        return Path(text)
+    try:
+        return Endpoint.parse(text, default_path)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
+
+
+def _network(text: str) -> None:
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"private_networks: {error}") from error
+
+
+def _cap(rate: float, seconds: float, burst_part: int) -> Cap | None:
+    """`rate` packets per second over `seconds`, or over as long as two packets take."""
+    if not rate:
+        return None
+    packets = max(2, int(rate * seconds))
+    return Cap(packets, max(seconds, packets / rate), max(1, packets // burst_part))

@@ -1,0 +1,85 @@
+"""What the control documents heard so far tell this agent to do."""
+
+from agents.core.optouts import OptOuts
+from hopmap.data.special import special_use
+from hopmap.wire.control import Control
+
+SILENCE = 60.0  # without word for so long, no further targets are asked for
+
+
+class Orders:
+    """Stop, pause, rate and opt-outs, as last heard. `own` are opt-outs of the operator, which nobody takes away."""
+
+    def __init__(self, names: frozenset[str], own: OptOuts) -> None:
+        self._names = names
+        self._own = own
+        self._told = OptOuts()
+        self._opt_outs_at = 0
+        self._place = -1
+        self._control = Control()
+        self._heard: float | None = None
+
+    @property
+    def version(self) -> int:
+        """The version of the document that holds."""
+        return self._control.version
+
+    @property
+    def opt_outs_version(self) -> int:
+        """The version up to which opt-outs are known; 0 asks for all of them."""
+        return self._opt_outs_at
+
+    @property
+    def halted(self) -> str | None:
+        """Why nothing may be probed, as a word; None when it may."""
+        if self._control.stop:
+            return "stopped"
+        return "paused" if self._names.intersection(self._control.paused) else None
+
+    def rate(self, own: float) -> float:
+        """Packets per second: our own setting, or what control says when that is less."""
+        return min(own, self._control.rates.get("packets_per_second", own))
+
+    @property
+    def opt_outs(self) -> int:
+        """How many prefixes are known to be opted out."""
+        return len(self._own) + len(self._told)
+
+    def heard(self, now: float) -> None:
+        """The control place answered, with news or without."""
+        self._heard = now
+
+    def in_touch(self, now: float) -> bool:
+        """Whether control was heard lately enough to begin new work."""
+        return self._heard is not None and now - self._heard <= SILENCE
+
+    def apply(self, control: Control, place: int) -> bool:
+        """Obey a document from a place. False when its opt-outs can't be used: ask for all of them.
+
+        An older document counts only from the place that gave the present one, which then began anew.
+        """
+        if control.version < self._control.version and place != self._place:
+            return True
+        anew = control.version < self._opt_outs_at or place != self._place
+        self._control, self._place = control, place
+        delta = control.opt_outs
+        if delta.since == 0:
+            self._told = OptOuts(one.prefix for one in delta.added)
+        elif delta.since > self._opt_outs_at or anew:
+            for one in delta.added:  # what is new holds at once, whatever is missing before it
+                self._told.add(one.prefix)
+            self._opt_outs_at = 0
+            return False
+        else:
+            for one in delta.added:
+                self._told.add(one.prefix)
+            for prefix in delta.removed:
+                self._told.remove(prefix)
+        self._opt_outs_at = control.version
+        return True
+
+    def refusal(self, address: int) -> str | None:
+        """Why an address must not be probed, as a word; None when it may."""
+        if special_use(address) is not None:
+            return "special"
+        return "opted_out" if self._own.hold(address) or self._told.hold(address) else None

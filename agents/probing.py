@@ -1,0 +1,170 @@
+"""From leases to results in the spool: the one loop that touches the engine."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+from agents.clock import Clock
+from agents.cooldown_log import CooldownLog
+from agents.core.measurement import Finding, Job
+from agents.core.orders import Orders
+from agents.counts import Counts
+from agents.intake import Intake
+from agents.sources import Lease
+from agents.spool import Spool
+from hopmap import addresses
+from hopmap.logs import event
+from hopmap.wire import decode
+from hopmap.wire.result import Clock as ClockState
+from hopmap.wire.result import Result, encode_result
+
+_log = logging.getLogger(__name__)
+_BUSY, _IDLE = 0.05, 0.5  # seconds to listen at most before looking at the queue again
+_CLOCK_SECONDS = 10.0
+
+
+class Engine(Protocol):
+    """What is asked of the probing engine (agents.probe.engine)."""
+
+    @property
+    def in_hand(self) -> int:
+        """Jobs begun and not found yet."""
+
+    def room(self) -> int:
+        """How many jobs it takes now."""
+
+    def submit(self, job: Job) -> None:
+        """Begin one."""
+
+    def step(self, timeout: float) -> list[Finding]:
+        """Send, listen, say what is finished."""
+
+    def stop(self) -> list[Finding]:
+        """End everything in hand."""
+
+    def pause(self, *, paused: bool) -> None:
+        """Send nothing, or go on."""
+
+    def set_rate(self, packets_per_second: float | None) -> None:
+        """Packets per second from now on."""
+
+
+class Probing:
+    """Gives the engine what is due and keeps what it finds."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        intake: Intake,
+        *,
+        spool: Spool,
+        cooldown: CooldownLog,
+        orders: Orders,
+        counts: Counts,
+        clock: Clock,
+        name: str,
+        rate: float,
+        job: Callable[[Lease], Job],
+    ) -> None:
+        self._engine = engine
+        self._intake = intake
+        self._spool = spool
+        self._cooldown = cooldown
+        self._orders = orders
+        self._counts = counts
+        self._clock = clock
+        self._name = name
+        self._own_rate = self._rate = rate
+        self._job = job
+        self._halted: str | None = None
+        self._state = ClockState()
+        self._state_at: float | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing in hand or in the queue."""
+        return not self._engine.in_hand and not len(self._intake)
+
+    def step(self) -> None:
+        """Obey, submit, probe, keep. OSError when the transport is gone."""
+        self._obey()
+        if self._halted is None:
+            self._submit()
+        for finding in self._engine.step(_IDLE if self.idle or self._halted else _BUSY):
+            self._keep(finding)
+
+    def finish(self) -> None:
+        """End what is in hand; what is known of it is kept. A ping not answered yet is no finding."""
+        for finding in self._engine.stop():
+            if finding.ping.received:
+                self._keep(finding)
+
+    def _obey(self) -> None:
+        halted, rate = self._orders.halted, self._orders.rate(self._own_rate)
+        if halted != self._halted:
+            self._engine.pause(paused=halted is not None)
+            event(_log, logging.WARNING, "resumed" if halted is None else "halted", by="control", why=halted or "over")
+            self._halted = halted
+        if rate != self._rate:
+            self._engine.set_rate(rate)
+            event(_log, logging.INFO, "rate", packets_per_second=rate)
+            self._rate = rate
+
+    def _submit(self) -> None:
+        for _ in range(self._engine.room()):
+            lease = self._next_due()
+            if lease is None:
+                return
+            self._cooldown.mark(lease.address, self._clock.steady())
+            self._engine.submit(self._job(lease))
+            self._counts.probed += 1
+
+    def _next_due(self) -> Lease | None:
+        while (lease := self._intake.pop()) is not None:
+            now = self._clock.steady()
+            if lease.expires <= now:
+                why: str | None = "expired"
+            elif not self._cooldown.ready(lease.address, now):
+                why = "cooling"
+            else:
+                why = self._orders.refusal(lease.address)
+            if why is None:
+                return lease
+            self._counts.passed_over[why] += 1
+        return None
+
+    def _keep(self, finding: Finding) -> None:
+        counts, trace = self._counts, finding.trace
+        if not finding.ping.sent:
+            counts.passed_over["unsent"] += 1
+            return
+        counts.answered += bool(finding.ping.received)
+        if trace is not None:
+            counts.traced += 1
+            counts.reached += trace.reached
+        if not self._spool.append(lambda identity: self._line(finding, identity)):
+            event(_log, logging.ERROR, "result_dropped", why="no room on the disk")
+
+    def _line(self, finding: Finding, identity: str) -> bytes:
+        result = Result(
+            id=identity,
+            agent=self._name,
+            target=addresses.text(finding.job.address),
+            started=timestamp(finding.started),
+            ping=finding.ping,
+            clock=self._clock_state(),
+            trace=finding.trace,
+        )
+        return decode.dump(encode_result(result))
+
+    def _clock_state(self) -> ClockState:
+        now = self._clock.steady()
+        if self._state_at is None or now - self._state_at >= _CLOCK_SECONDS:
+            self._state, self._state_at = self._clock.state(), now
+        return self._state
+
+
+def timestamp(seconds: float) -> str:
+    """Wall seconds as 2026-11-23T08:00:00.000Z."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
