@@ -32,8 +32,8 @@ class Manners:
         return self._networks is None and self._near is None
 
     def first_ttl(self, now: float) -> int:
-        """Where a trace that begins now may start: the near hops are left out while others have used up their cap."""
-        return 1 if self._near is None or self._near.walk_ready(now) else NEAR_TTL + 1
+        """Where a trace that begins now starts: near hops are left out while other traces use up their cap."""
+        return 1 if self._near is None or self._near.begin_walk(now) else NEAR_TTL + 1
 
     def ready_at(self, target: int, ttl: int, distance: int, now: float) -> float:
         """When a probe with this TTL (or PING) may go; `distance` is the guessed one, 0 when there is none."""

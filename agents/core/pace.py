@@ -6,6 +6,7 @@ Times are monotonic seconds given by the caller. All tables are bounded.
 from typing import NamedTuple
 
 NEAR_TTL = 4
+_WALKS = 0  # stands among the near TTLs for the beginning of walks through them
 
 
 class Cap(NamedTuple):
@@ -104,9 +105,12 @@ class NearHops:
         self._reach = reach
         self._home: dict[int, int] = {}
 
-    def walk_ready(self, now: float) -> bool:
-        """Whether a whole walk from TTL 1 may start now."""
-        return all(self._caps.ready_at(ttl, now) <= now for ttl in range(1, self._reach + 1))
+    def begin_walk(self, now: float) -> bool:
+        """Whether a trace that begins now may pass all near TTLs; if so, it is counted among those that do."""
+        if any(self._caps.ready_at(key, now) > now for key in (_WALKS, *range(1, self._reach + 1))):
+            return False
+        self._caps.charge(_WALKS, now)
+        return True
 
     def ready_at(self, ttl: int, now: float) -> float:
         """When a probe with this TTL may go."""

@@ -16,8 +16,8 @@ _RTA_DST, _RTA_OIF, _RTA_MULTIPATH = 1, 4, 9
 _MESSAGE = Struct("=IHHII")  # length, type, flags, sequence, port
 _ROUTE = Struct("=BBBBBBBBI")  # family, destination length, source length, tos, table, protocol, scope, type, flags
 _ATTRIBUTE = Struct("=HH")  # length, type
-_NEXT_HOP = Struct("=HBBi")  # length, flags, hops, interface
-_INTERFACE = Struct("=i")
+_NEXT_HOP = Struct("=HBBI")  # length, flags, hops, interface
+_INTERFACE = Struct("=I")
 _SIOCETHTOOL = 0x8946
 _ETHTOOL_GDRVINFO = 3
 _DRIVER_INFO_SIZE = 196

@@ -1,0 +1,90 @@
+"""The engine against the lab's world in one process, under a clock that jumps from event to event."""
+
+from heapq import heappop, heappush
+from typing import Protocol
+
+from agents.core.measurement import Finding, Job
+from agents.probe.engine import NS, Engine, EngineSettings
+from agents.probe.transport import BUFFER_SIZE, RECEIVE_BATCH, Deliver
+
+_HEADER = 20
+
+
+class PureWorld(Protocol):
+    """What a simulation asks of `lab.world.world.World`."""
+
+    def receive(self, worker: int, packet: bytes, now: float) -> list[tuple[float, bytes]]:
+        """What comes back, and when."""
+
+
+class VirtualClock:
+    """Nanoseconds that pass only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = NS
+
+    def __call__(self) -> int:
+        """The time."""
+        return self.now
+
+
+class WorldTransport:
+    """A transport whose packets go through a world; waiting moves the clock."""
+
+    mode = "simulation"
+
+    def __init__(self, world: PureWorld, source: int, clock: VirtualClock, worker: int = 0) -> None:
+        self._world = world
+        self._source = source.to_bytes(4, "big")
+        self._clock = clock
+        self._worker = worker
+        self._arrivals: list[tuple[float, int, bytes]] = []
+        self._count = 0
+
+    def send(self, message: bytes, destination: int, ttl: int) -> None:
+        """Into the world at once; its answers wait for their time."""
+        head = bytearray(b"\x45\0\0\0\0\0\x40\0\0\x01\0\0") + self._source + destination.to_bytes(4, "big")
+        head[2:4] = (_HEADER + len(message)).to_bytes(2, "big")
+        head[8] = ttl
+        for when, packet in self._world.receive(self._worker, bytes(head) + message, self._clock.now / NS):
+            self._count += 1
+            heappush(self._arrivals, (when, self._count, packet))
+
+    def receive(self, timeout: float, deliver: Deliver) -> int:
+        """Move on to the next answer, or by `timeout`."""
+        until = self._clock.now + int(timeout * NS)
+        if self._arrivals:
+            until = min(until, int(self._arrivals[0][0] * NS))
+        self._clock.now = max(self._clock.now, until)
+        taken = 0
+        while self._arrivals and int(self._arrivals[0][0] * NS) <= self._clock.now and taken < RECEIVE_BATCH:
+            when, _, packet = heappop(self._arrivals)
+            buffer = bytearray(packet.ljust(BUFFER_SIZE, b"\0"))
+            deliver(buffer, len(packet), int(when * NS))
+            taken += 1
+        return taken
+
+    def fileno(self) -> int:
+        """There is none."""
+        return -1
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def measure(
+    transport: WorldTransport, settings: EngineSettings, clock: VirtualClock, targets: list[int]
+) -> list[Finding]:
+    """Trace every target; gives what was found, in the order it was."""
+    engine = Engine(transport, settings, clock, lambda: clock.now / NS)
+    waiting = iter(targets)
+    findings: list[Finding] = []
+    while len(findings) < len(targets):
+        for _ in range(engine.room()):
+            target = next(waiting, None)
+            if target is None:
+                break
+            engine.submit(Job(target, float("inf")))
+        findings += engine.step(1.0)
+        clock.now += 1000  # a step takes time, if only a little
+    return findings

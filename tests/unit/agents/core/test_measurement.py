@@ -1,0 +1,152 @@
+"""Pings before a trace: one is enough, a silent one is tried again, a refusal is final."""
+
+from agents.core.manners import PING
+from agents.core.measurement import RETRY_DELAY, Job, Measurement
+from agents.core.reply import Reply
+from agents.core.trace import ForwardTrace, TraceLimits
+
+TARGET = 0xCB007107
+ECHO = Reply(TARGET, 57, 0, 0, TARGET, 1, 1, 1)
+ROUTER = 0xC6336401
+
+
+def begun(**options: object) -> Measurement:
+    return Measurement(Job(TARGET, 100.0)._replace(**options), 1000.0, 0x1234)
+
+
+def ping(measurement: Measurement) -> None:
+    assert measurement.next_ttl() == PING
+    measurement.sent()
+    assert measurement.next_ttl() is None
+
+
+def test_an_answered_ping_leads_to_a_trace() -> None:
+    measurement = begun()
+    ping(measurement)
+    assert not measurement.wants_trace()
+    measurement.answered(PING, ECHO, 12.5)
+    assert measurement.wants_trace()
+    assert not measurement.done
+    assert measurement.distance == 8
+    measurement.begin_trace(ForwardTrace(TARGET, 0, TraceLimits()))
+    assert not measurement.wants_trace()
+    assert measurement.next_ttl() == 1
+    measurement.sent()
+    measurement.answered(1, ECHO, 13.0)
+    assert measurement.done
+    finding = measurement.finding()
+    assert finding.started == 1000.0
+    assert finding.ping.rtts_ms == (12.5,)
+    assert (finding.ping.sent, finding.ping.received, finding.ping.reply_ttl) == (1, 1, 57)
+    assert finding.trace is not None
+    assert finding.trace.reached
+
+
+def test_without_tracing_the_ping_is_all() -> None:
+    measurement = begun(trace=False)
+    ping(measurement)
+    measurement.answered(PING, ECHO, 1.0)
+    assert measurement.done
+    assert measurement.finding().trace is None
+
+
+def test_a_silent_ping_is_tried_once_more_after_a_second() -> None:
+    measurement = begun()
+    ping(measurement)
+    measurement.missed(PING)
+    assert measurement.delay == RETRY_DELAY
+    ping(measurement)
+    assert measurement.delay == 0.0
+    measurement.missed(PING)
+    assert measurement.done
+    assert measurement.next_ttl() is None
+    found = measurement.finding().ping
+    assert (found.sent, found.received, found.rtts_ms, found.reply_ttl) == (2, 0, (), None)
+
+
+def test_a_late_answer_makes_the_further_ping_needless() -> None:
+    measurement = begun()
+    ping(measurement)
+    measurement.missed(PING)
+    measurement.answered(PING, ECHO, 1400.0, late=True)
+    assert measurement.wants_trace()
+    assert measurement.delay == 0.0
+    assert measurement.finding().ping.rtts_ms == (1400.0,)
+
+
+def test_a_late_answer_with_the_further_ping_out_leaves_that_one_alone() -> None:
+    measurement = begun()
+    ping(measurement)
+    measurement.missed(PING)
+    ping(measurement)
+    measurement.answered(PING, ECHO, 2400.0, late=True)
+    measurement.begin_trace(ForwardTrace(TARGET, 0, TraceLimits()))
+    measurement.answered(PING, ECHO, 5.0)
+    measurement.missed(PING)
+    measurement.duplicate(PING)
+    assert measurement.next_ttl() == 1
+    assert measurement.finding().ping.received == 1
+
+
+def test_several_pings_go_one_after_the_other() -> None:
+    measurement = begun(ping_count=3)
+    ping(measurement)
+    measurement.answered(PING, ECHO, 1.0)
+    assert measurement.delay == RETRY_DELAY
+    ping(measurement)
+    measurement.missed(PING)
+    measurement.answered(PING, ECHO, 1500.0, late=True)
+    ping(measurement)
+    measurement.answered(PING, ECHO, 3.0)
+    assert measurement.wants_trace()
+    found = measurement.finding().ping
+    assert (found.sent, found.received, found.rtts_ms) == (3, 3, (1.0, 1500.0, 3.0))
+
+
+def test_one_answer_of_several_is_enough_to_trace() -> None:
+    measurement = begun(ping_count=2)
+    ping(measurement)
+    measurement.answered(PING, ECHO, 1.0)
+    ping(measurement)
+    measurement.missed(PING)
+    assert measurement.wants_trace()
+
+
+def test_a_refusal_ends_it_without_another_ping() -> None:
+    measurement = begun()
+    ping(measurement)
+    measurement.answered(PING, Reply(ROUTER, 250, 3, 13, TARGET, 1, 1, 1, 55), 8.0)
+    assert measurement.done
+    assert not measurement.wants_trace()
+    assert measurement.finding().ping.received == 0
+
+
+def test_a_missed_trace_probe_is_the_traces_affair() -> None:
+    measurement = begun()
+    ping(measurement)
+    measurement.answered(PING, ECHO, 1.0)
+    measurement.answered(3, ECHO, 1.0)  # no trace yet: nothing to say it to
+    measurement.duplicate(3)
+    measurement.begin_trace(ForwardTrace(TARGET, 0, TraceLimits(near_attempts=1, gap=1)))
+    measurement.sent()
+    measurement.duplicate(1)
+    measurement.missed(1)
+    assert measurement.done
+    trace = measurement.finding().trace
+    assert trace is not None
+    assert trace.stop_reason == "gap"
+
+
+def test_it_can_be_ended_at_any_time() -> None:
+    measurement = begun()
+    measurement.stop("expired")
+    assert measurement.done
+    assert (measurement.next_ttl(), measurement.finding().ping.sent) == (None, 0)
+    traced = begun()
+    ping(traced)
+    traced.answered(PING, ECHO, 1.0)
+    traced.begin_trace(ForwardTrace(TARGET, 0, TraceLimits()))
+    traced.stop("expired")
+    trace = traced.finding().trace
+    assert trace is not None
+    assert trace.stop_reason == "expired"
