@@ -15,7 +15,7 @@ from hopmap.errors import UserError
 from hopmap.identity import make_directory
 
 LONGEST_SOCKET_PATH = 107  # sun_path of unix(7) holds 108 bytes with the closing NUL
-_LONGEST_NAME = len("/output.sock")
+_LONGEST_NAME = len("/output.sock")  # the lab's own, /lab/control and /lab/packets, are no longer
 _PREFIX = "hopmap-up-"
 
 

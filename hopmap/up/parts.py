@@ -10,7 +10,14 @@ import yaml
 from hopmap.up.config import UpSettings
 
 # In the lab nobody is bothered: faster than the polite defaults, so that the map can be seen growing.
-LAB_PACE = {"packets_per_second": 100.0, "interval_seconds": 1}
+LAB_PACE = {
+    "packets_per_second": 100.0,
+    "per_prefix_per_second": 0,
+    "per_router_per_second": 0,
+    "interval_seconds": 1,
+    "deliver_seconds": 1,
+    "batch_targets": 20,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +62,10 @@ def plan(settings: UpSettings, places: Places) -> list[Part]:
 
 
 def agent_configs(settings: UpSettings, places: Places) -> dict[Path, str]:
-    """The YAML of each agent's configuration by its path; agents count from 1."""
+    """The YAML of each agent's configuration by its path; agents count from 0, as the lab's workers do."""
     return {
         places.agent_config(worker): yaml.safe_dump(_agent(settings, places, worker), sort_keys=False)
-        for worker in range(1, settings.agent_count() + 1)
+        for worker in range(settings.agent_count())
     }
 
 
@@ -119,15 +126,15 @@ def _probers(settings: UpSettings, places: Places) -> list[Part]:
     if settings.world == "internet":
         return [
             Part(f"agent-{worker}", _hopmap("agent", "--config", places.agent_config(worker)))
-            for worker in range(1, settings.agent_count() + 1)
+            for worker in range(settings.agent_count())
         ]
     argv = _hopmap(
         "lab",
         f"--workers={settings.agent_count()}",
         f"--transport={settings.transport}",
         f"--seed={settings.seed}",
-        f"--truth={places.data}/lab/truth.json",
-        f"--state-dir={places.data}/lab",
+        f"--truth={places.data}/truth.jsonl.gz",
+        f"--state-dir={places.sockets}/lab",
         "--",
         *_hopmap("agent", "--config", places.agent_config("{worker}")),
     )
