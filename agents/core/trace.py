@@ -112,9 +112,27 @@ class ForwardTrace:
     def result(self) -> Trace:
         """What is known of the route; nothing past the target's own distance."""
         last = self._reached_ttl or max(self._hops, default=0)
-        hops = tuple(self._hops[ttl] for ttl in sorted(self._hops) if ttl <= last)
+        hops = tuple(self._published(self._hops[ttl]) for ttl in sorted(self._hops) if ttl <= last)
         reason = self.stop_reason or "stopped"
         return Trace("icmp", self._flow, bool(self._reached_ttl), reason, self._probes, hops)
+
+    def _published(self, hop: Hop) -> Hop:
+        """The hop as others may read it, who take neighbours for links: without an address that is not its own.
+
+        A router that forwards a packet whose TTL has run out stays unseen, and its successor answers for two
+        TTLs, quoting TTL 0 for the first. Some routers always quote 0, so that alone proves nothing when the
+        next hop is known to be another.
+        """
+        if hop.icmp_type != TIME_EXCEEDED:
+            return hop
+        after = self._hops.get(hop.ttl + 1)
+        if after is None or after.address is None:
+            borrowed = hop.quoted_ttl == 0
+        elif after.icmp_type == TIME_EXCEEDED:
+            borrowed = after.address == hop.address or hop.quoted_ttl == after.quoted_ttl == 0
+        else:
+            borrowed = False
+        return replace(hop, address=None) if borrowed else hop
 
     def _ending(self, ttl: int, reply: Reply) -> str | None:
         if reply.icmp_type == UNREACHABLE and reply.icmp_code in PROHIBITED_CODES:

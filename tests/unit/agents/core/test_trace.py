@@ -130,6 +130,28 @@ def test_a_router_that_repeats_next_to_itself_is_no_loop() -> None:
     assert [hop.quoted_ttl for hop in trace.hops] == [1, 0, 1, None]
 
 
+@pytest.mark.parametrize(
+    ("route", "published"),
+    [
+        # a router that passes on what has run out: its successor stands at two TTLs, and owns the second
+        ([exceeded(A), exceeded(B, 0), exceeded(B), exceeded(C), echo()], [A, None, B, C, TARGET]),
+        ([exceeded(A), exceeded(B), exceeded(B), exceeded(C), echo()], [A, None, B, C, TARGET]),
+        ([exceeded(A), exceeded(B, 0), None, echo()], [A, None, None, TARGET]),
+        # two of them in a row
+        ([exceeded(A), exceeded(B, 0), exceeded(C, 0), exceeded(C), echo()], [A, None, None, C, TARGET]),
+        # one that always quotes 0
+        ([exceeded(A), exceeded(B, 0), exceeded(C), echo()], [A, B, C, TARGET]),
+        ([exceeded(A), exceeded(B, 0), echo()], [A, B, TARGET]),
+        # the same router that let the last TTL run out says that the target can't be reached
+        ([exceeded(A), exceeded(B), unreachable(B, 1)], [A, B, B]),
+    ],
+)
+def test_a_hop_has_no_address_that_is_another_hops(route: list[Answer], published: list[int | None]) -> None:
+    trace, _ = run(along(route))
+    assert addresses(trace) == [None if address is None else text(address) for address in published]
+    assert all(hop.rtt_ms is not None for hop, answer in zip(trace.hops, route, strict=True) if answer is not None)
+
+
 def test_repeating_without_an_end_is_one() -> None:
     trace, asked = run(along([exceeded(A)] * 30))
     assert (trace.stop_reason, asked[-1]) == ("loop", LIMITS.gap + 1)
