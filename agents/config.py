@@ -55,6 +55,9 @@ class AgentSettings:
     transport: str = setting(
         "kernel", "'kernel', or unix:///PATH of a lab's socket (needs no privileges)", env="HOPMAP_LAB_SOCKET"
     )
+    lab_worker: int = setting(
+        -1, "where to stand in the lab of that socket; -1: anywhere", low=-1, high=1_000, env="HOPMAP_LAB_WORKER"
+    )
     packets_per_second: float = setting(50.0, "probes per second at most", low=0.1, high=100_000)
     per_prefix_per_second: float = setting(
         0.1, "probes per second to one /24 at most, over 10 minutes; 0 lifts it", low=0, high=100_000

@@ -326,7 +326,7 @@ def open_transport(settings: AgentSettings) -> Transport:
     """The kernel's sockets behind the guard, or the lab's socket. UserError when neither can be had."""
     path = settings.lab_socket()
     if path is not None:
-        return LabSocket(path, clock=steady_ns)
+        return LabSocket(path, settings.lab_worker, clock=steady_ns)
     identifier = crc32(instance_id(Path(settings.state_dir), "agent").encode()) & 0xFFFF
     return KernelTransport(identifier, Guard(settings.contact, LiveNamespace()), clock=steady_ns)
 
