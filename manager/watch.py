@@ -68,8 +68,11 @@ class View:
 class Watch:
     """Rounds of questions to all services. `clock` gives seconds since 1970 and never steps back."""
 
-    def __init__(self, settings: ManagerSettings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: ManagerSettings, clock: Callable[[], float], ask: Callable[[Client, str], Reading] | None = None
+    ) -> None:
         self._clock = clock
+        self._ask = ask or ask_service
         self._poll_seconds = settings.poll_seconds
         kinds = {"input": settings.inputs, "output": settings.outputs, "agent": settings.agents}
         self._services = [Watched(kind, url) for kind, urls in kinds.items() for url in urls]
@@ -97,7 +100,7 @@ class Watch:
 
     def round(self) -> None:
         """Ask every service once and make a new view."""
-        answers = list(self._pool.map(_ask, self._clients, [one.kind for one in self._services]))
+        answers = list(self._pool.map(self._ask, self._clients, [one.kind for one in self._services]))
         now = self._clock()
         for one, reading in zip(self._services, answers, strict=True):
             one.take(reading, now)
@@ -143,8 +146,8 @@ class Watch:
             seen.pace.add(now, seen.count)
 
 
-def _ask(client: Client, kind: str) -> Reading:
-    """One look at a service."""
+def ask_service(client: Client, kind: str) -> Reading:
+    """One look at a service of a kind: input, output or agent."""
     try:
         ready = client.request("GET", "/ready", limit=_LIMIT)
         health = readings.body(client.request("GET", "/health", limit=_LIMIT).body)

@@ -13,7 +13,8 @@ from hopmap.wire.result import Result, decode_result
 
 _LIMIT = 4 << 20
 _WINDOW_SECONDS = 15.0
-COUNTED = ("served", "addresses", "hops", "results", "links")
+_OF_INPUT = ("served", "addresses", "hops", "consumers")
+_OF_OUTPUT = ("results",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Watch:
 
     def look(self, newest: int) -> Numbers:
         """The numbers now."""
-        totals = _whole_numbers(_ask(self._input, "/status")) | _whole_numbers(_ask(self._output, "/stats"))
+        status, stats = _ask(self._input, "/status"), _ask(self._output, "/stats")
+        totals = _whole_numbers(status, _OF_INPUT) | _whole_numbers(stats, _OF_OUTPUT)
         return Numbers(totals, results(_ask(self._output, f"/recent?limit={newest}")))
 
     def close(self) -> None:
@@ -94,6 +96,6 @@ def _ask(client: Client, path: str) -> Any:
     return None
 
 
-def _whole_numbers(value: object) -> dict[str, int]:
+def _whole_numbers(value: object, names: Sequence[str]) -> dict[str, int]:
     source = value if isinstance(value, dict) else {}
-    return {key: found for key, found in source.items() if isinstance(found, int) and not isinstance(found, bool)}
+    return {name: source[name] for name in names if type(source.get(name)) is int}

@@ -14,7 +14,6 @@ ROWS = (
     ("results", "results stored"),
     ("addresses", "addresses known"),
     ("hops", "hops that became targets"),
-    ("links", "links seen"),
     ("consumers", "agents asking"),
 )
 NEWEST = 6

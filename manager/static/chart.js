@@ -1,6 +1,5 @@
 // A growth chart in plain SVG: one area, one line, a cross-hair. No more is needed for a few hundred points.
 const NS = "http://www.w3.org/2000/svg";
-const HEIGHT = 240;
 const EDGE = { left: 52, right: 12, top: 10, bottom: 24 };
 
 export function svg(name, attributes = {}, ...children) {
@@ -38,7 +37,7 @@ export class Growth {
 
   draw() {
     const times = this.data?.t ?? [];
-    const width = this.holder.clientWidth;
+    const { clientWidth: width, clientHeight: height } = this.holder;
     if (times.length < 2 || width < 120) return;
     const columns = this.series.map(({ key }) => this.data[key].map((value) => value ?? 0));
     const top = Math.max(1, ...columns.flat());
@@ -46,8 +45,8 @@ export class Growth {
     const high = Math.ceil(top / tick) * tick;
     const [from, to] = [times[0], times.at(-1)];
     this.x = (at) => EDGE.left + ((at - from) / (to - from)) * (width - EDGE.left - EDGE.right);
-    this.y = (value) => HEIGHT - EDGE.bottom - (value / high) * (HEIGHT - EDGE.bottom - EDGE.top);
-    const image = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-labelledby": "growth-title", "aria-describedby": "chart-summary" });
+    this.y = (value) => height - EDGE.bottom - (value / high) * (height - EDGE.bottom - EDGE.top);
+    const image = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-labelledby": "growth-title", "aria-describedby": "chart-summary" });
     for (let value = 0; value <= high; value += tick) {
       const y = this.y(value);
       image.append(svg("line", { class: "grid", x1: EDGE.left, x2: width - EDGE.right, y1: y, y2: y }));
@@ -57,7 +56,7 @@ export class Growth {
     for (let place = 0; place < labels; place += 1) {
       const at = from + ((to - from) * place) / (labels - 1);
       const anchor = place === 0 ? "start" : place === labels - 1 ? "end" : "middle";
-      image.append(svg("text", { x: this.x(at), y: HEIGHT - 4, "text-anchor": anchor }, clock.format(at * 1000)));
+      image.append(svg("text", { x: this.x(at), y: height - 4, "text-anchor": anchor }, clock.format(at * 1000)));
     }
     const lines = columns.map((column) => column.map((value, place) => `${place ? "L" : "M"}${this.x(times[place]).toFixed(1)} ${this.y(value).toFixed(1)}`).join(""));
     image.append(svg("path", { class: "area", d: `${lines[0]}L${this.x(to)} ${this.y(0)}L${this.x(from)} ${this.y(0)}Z` }));
@@ -82,7 +81,7 @@ export class Growth {
     let near = 0;
     times.forEach((at, place) => { if (Math.abs(this.x(at) - wanted) < Math.abs(this.x(times[near]) - wanted)) near = place; });
     const x = this.x(times[near]);
-    this.marks.append(svg("line", { class: "cross", x1: x, x2: x, y1: EDGE.top, y2: HEIGHT - EDGE.bottom }));
+    this.marks.append(svg("line", { class: "cross", x1: x, x2: x, y1: EDGE.top, y2: box.height - EDGE.bottom }));
     this.series.forEach(({ key }, place) => {
       this.marks.append(svg("circle", { class: place ? "point two" : "point", cx: x, cy: this.y(this.data[key][near] ?? 0), r: 4 }));
     });

@@ -1,0 +1,138 @@
+"""The manager's answers: headers, ETags, hosts, and hostile words that stay words."""
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import bottle
+import pytest
+
+from hopmap.data import asn
+from hopmap.wire.service_info import ServiceInfo
+from manager.app import HEADERS, grouped, manager_app, milliseconds
+from manager.history import Pace
+from manager.networks import Networks
+from manager.readings import Reading
+from manager.watch import Seen, View, Watched
+from services.chassis.app import Service
+
+HOSTILE = '"><img src=x onerror=alert(1)>'
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+Get = Callable[..., Answer]
+
+
+@pytest.fixture
+def view() -> list[View]:
+    down = Watched("input", "http://127.0.0.1:1", Reading(error=HOSTILE, version=HOSTILE), 5.0)
+    return [View(1, 10.0, [down], {}, None, None, [], {}, [])]
+
+
+@pytest.fixture
+def get(view: list[View]) -> Get:
+    service = Service(ServiceInfo("manager", "0.1.0", "manager-1"), dict, lambda: None)
+    app: bottle.Bottle = manager_app(service, lambda: view[0], Networks(asn.load()))
+
+    def call(path: str, method: str = "GET", **headers: str) -> Answer:
+        found: list[Any] = []
+        environ = {
+            "REQUEST_METHOD": method,
+            "PATH_INFO": path,
+            "QUERY_STRING": "",
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "8080",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_HOST": "localhost:8080",
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(),
+            "wsgi.errors": io.StringIO(),
+        } | {f"HTTP_{name.upper()}": value for name, value in headers.items()}
+        body = b"".join(app(environ, lambda status, fields, *_: found.extend([status, fields])))
+        return Answer(int(found[0].split()[0]), {key.lower(): value for key, value in found[1]}, body)
+
+    return call
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/overview", "/health", "/nowhere", "/static/x/y"])
+def test_every_answer_carries_the_headers(get: Get, path: str) -> None:
+    answer = get(path)
+    for name, value in HEADERS.items():
+        assert answer.headers[name.lower()] == value
+
+
+def test_nothing_may_run_or_load_but_our_own_files(get: Get) -> None:
+    policy = get("/").headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    html = get("/").body.decode()
+    assert "style=" not in html
+    assert "<script>" not in html
+
+
+def test_hostile_words_stay_words(get: Get) -> None:
+    html = get("/").body.decode()
+    assert "<img src=x" not in html
+    assert "&lt;img src=x" in html
+
+
+def test_an_unchanged_round_is_not_sent_again(get: Get, view: list[View]) -> None:
+    first = get("/api/v1/overview")
+    assert first.status == 200
+    assert json.loads(first.body)["round"] == 1
+    again = get("/api/v1/overview", if_none_match=first.headers["etag"])
+    assert (again.status, again.body) == (304, b"")
+    view[0] = replace(view[0], number=2, at=12.0)
+    assert get("/api/v1/overview", if_none_match=first.headers["etag"]).status == 200
+
+
+def test_the_page_has_the_numbers_without_any_script(get: Get, view: list[View], make_result: Any) -> None:
+    result = make_result(7)
+    seen = {"a1": Seen(result, "s", 7, Pace())}
+    view[0] = replace(view[0], totals={"hops": 12345, "results": 7, "served": 9}, newest=[result], agents=seen)
+    html = get("/").body.decode()
+    for text in ("12,345", "a1", "52.94.76.10", "9.0 ms", "4 hops"):
+        assert text in html
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST:1"])
+def test_names_of_this_machine_are_answered(get: Get, host: str) -> None:
+    assert get("/", host=host).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "[::2]:80", "127.0.0.1.nip.io"]
+)
+def test_other_names_are_not_lest_a_stranger_rebinds_his(get: Get, host: str) -> None:
+    answer = get("/api/v1/overview", host=host)
+    assert answer.status == 421
+    assert b"round" not in answer.body
+
+
+def test_static_files_are_kept_for_good_under_their_digest(get: Get) -> None:
+    html = get("/").body.decode()
+    start = html.index("/static/")
+    path = html[start : html.index('"', start)]
+    answer = get(path)
+    assert answer.status == 200
+    assert "immutable" in answer.headers["cache-control"]
+    assert get("/static/0000000000000000/app.css").status == 404
+    assert get(path.rsplit("/", 1)[0] + "/..%2f..%2fapp.py").status == 404
+
+
+def test_only_reading(get: Get) -> None:
+    for method in ("POST", "PUT", "DELETE"):
+        assert get("/", method=method).status == 405
+
+
+def test_numbers_for_people() -> None:
+    assert [grouped(value) for value in (None, 0, 12345, 3.21, 250.4)] == ["\u2013", "0", "12,345", "3.2", "250"]
+    assert [milliseconds(value) for value in (None, 12.34)] == ["\u2013", "12.3 ms"]
