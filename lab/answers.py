@@ -91,7 +91,7 @@ class Answers:
         self.nodes.update(version.faces)
 
     def worker_of(self, source: str | None, agent: int | None, target: str) -> int | None:
-        """Whose trace it is: by source address, by what was said of the agent, or because one worker alone probed it."""
+        """Whose trace it is: by source address, by what was said of the agent, or as one worker alone probed it."""
         if agent is not None:
             return agent
         if source is not None:
@@ -115,7 +115,10 @@ class Answers:
             return "route change" if apart else "another trace's answer"
         if not any(_fits(version.faces[one], ttl) and _fits(version.faces[other], ttl + 1) for version in homes):
             return "answer of another TTL"
-        if any("packet" in (how for ends, how in version.links.items() if one in ends or other in ends) for version in homes):
+        if any(
+            "packet" in (how for ends, how in version.links.items() if one in ends or other in ends)
+            for version in homes
+        ):
             return "per-packet balancer"
         return "flow not kept"
 

@@ -133,7 +133,9 @@ def _control_option(parser: argparse.ArgumentParser) -> None:
 
 def _run_change(argv: list[str]) -> int:
     parser = _parser(" change", "Move routes: everything that passes the changed place moves with it.")
-    parser.add_argument("kind", choices=("network", "link"), help="another provider, or another meeting point on the way")
+    parser.add_argument(
+        "kind", choices=("network", "link"), help="another provider, or another meeting point on the way"
+    )
     parser.add_argument("target", help="an address behind the change")
     parser.add_argument("--worker", type=int, default=0, help="seen from this worker (default 0)")
     _control_option(parser)
@@ -165,7 +167,7 @@ def _print(answer: object) -> int:
 def _run_score(argv: list[str]) -> int:
     parser = _parser(
         " score",
-        "Compare traces with the truth. Two neighbours in TTL with different addresses in one flow are a link, for all tools.",
+        "Compare traces with the truth. For all tools, two neighbours in TTL with different addresses are a link.",
         "each file is scored by itself; several are scored together as well\n"
         "reads results of hopmap (NDJSON or JSON) and scamper -O json, compressed or not",
     )

@@ -37,7 +37,7 @@ class ControlSocket:
             if len(self._clients) >= _MOST_CLIENTS:
                 client.close()
                 return
-            client.setblocking(False)
+            client.settimeout(0)
             self._clients[client] = b""
             self._exchange.watch(client, lambda: self._read(client))
 
@@ -59,12 +59,7 @@ class ControlSocket:
 
     def _reply(self, client: socket.socket, line: bytes) -> None:
         try:
-            request = json.loads(line)
-            if not isinstance(request, dict):
-                raise UserError("a request is a JSON object")
-            answer = {"ok": True, **self._answer(request)}
-        except json.JSONDecodeError:
-            answer = {"ok": False, "error": "a request is a JSON object on one line"}
+            answer = {"ok": True, **self._answer(_request(line))}
         except UserError as error:
             answer = {"ok": False, "error": str(error)}
         client.settimeout(_WRITE_S)
@@ -76,6 +71,16 @@ class ControlSocket:
         for client in self._clients:
             client.close()
         self._listener.close()
+
+
+def _request(line: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(line)
+    except ValueError:
+        request = None
+    if not isinstance(request, dict):
+        raise UserError("a request is a JSON object on one line")
+    return request
 
 
 def ask(path: str, request: dict[str, Any]) -> dict[str, Any]:

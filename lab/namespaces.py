@@ -43,7 +43,7 @@ def die_with_parent() -> None:
 
 
 def in_own_thread(work: Callable[[], Made]) -> Made:
-    """Run `work` in a thread of its own, so that the namespace it moves into is that thread's only; its error is ours."""
+    """Run `work` in a thread of its own, so that it alone changes namespace; its error is raised here."""
     results: list[Made] = []
     errors: list[BaseException] = []
 
@@ -91,7 +91,9 @@ def open_foreign(path: str) -> int:
     try:
         namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise UserError(f"cannot open the namespace {path}: {error.strerror}; name a file such as /proc/PID/ns/net") from error
+        raise UserError(
+            f"cannot open the namespace {path}: {error.strerror}; name a file such as /proc/PID/ns/net"
+        ) from error
     inode = os.fstat(namespace).st_ino
     for own in ("/proc/self/ns/net", "/proc/1/ns/net"):
         if Path(own).stat().st_ino == inode:

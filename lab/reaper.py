@@ -1,4 +1,4 @@
-"""A small process that outlives the lab by a moment: if the lab is killed, it ends what ran inside and removes its folder."""
+"""A process that outlives the lab by a moment: if that is killed, it ends what ran inside and removes the folder."""
 
 import os
 import shutil

@@ -43,10 +43,11 @@ class Scoring:
             place = node(seen.address, worker)
             at.setdefault(seen.ttl, {})[place] = seen.late
             self.nodes.add(place)
-        for ttl in at:
-            for one, other in product(at[ttl], at.get(ttl + 1, ())):
+        for ttl, here in at.items():
+            there = at.get(ttl + 1, {})
+            for one, other in product(here, there):
                 if one != other:
-                    self._link(key, (one, other), ttl, late=at[ttl][one] or at[ttl + 1][other])
+                    self._link(key, (one, other), ttl, late=here[one] or there[other])
 
     def _link(self, key: tuple[int, str], link: Link, ttl: int, *, late: bool) -> None:
         if link in self.answers.links:

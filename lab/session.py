@@ -48,7 +48,7 @@ class Settings:
 
 
 def choose_transport(settings: Settings) -> tuple[str, str]:
-    """"tun" or "socket", and why. UserError when what was asked for can't be had."""
+    """ "tun" or "socket", and why. UserError when what was asked for can't be had."""
     wanted = settings.transport
     if wanted == SOCKET:
         if settings.attach:
@@ -118,16 +118,16 @@ class Session:
         """A signal wakes the loop by a byte in a socket; the handlers only count."""
         wake, woken = socket.socketpair()
         for end in (wake, woken):
-            end.setblocking(False)
+            end.settimeout(0)
             self.closing.callback(end.close)
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)}
 
         def count(number: int, _frame: FrameType | None) -> None:
             self.interrupts += number != signal.SIGCHLD
 
-        for number in before:
+        for number, handler in before.items():
             signal.signal(number, count)
-            self.closing.callback(signal.signal, number, before[number])
+            self.closing.callback(signal.signal, number, handler)
         old = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
         self.closing.callback(signal.set_wakeup_fd, old)
         self.exchange.watch(woken, lambda: woken.recv(4096))

@@ -29,4 +29,6 @@ def targets(world: World, count: int, *, one_per_24: bool, alive: bool) -> Itera
         taken.add(key)
         yield address
     if len(taken) < count:
-        raise UserError(f"this world has only {len(taken)} such targets: ask for fewer, or without --one-per-24 or --alive")
+        raise UserError(
+            f"this world has only {len(taken)} such targets: ask for fewer, or without --one-per-24 or --alive"
+        )

@@ -36,7 +36,9 @@ def read(path: Path) -> Iterator[Traced]:
         try:
             found = json.loads(line)
         except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {number}: not JSON ({error.msg}); give JSON lines, one measurement each") from error
+            raise UserError(
+                f"{path}, line {number}: not JSON ({error.msg}); give JSON lines, one measurement each"
+            ) from error
         try:
             for row in found if isinstance(found, list) else [found]:
                 yield from _one(row)

@@ -114,7 +114,9 @@ def attach_line(name: str, path: str, source: int, gateway: int) -> Line:
         namespaces.enter(namespace)
         ways = namespaces.ways_out(DEVICE)
         if ways:
-            raise UserError(f"{name} ({path}) has a way out, {ways[0]}: take it away first, the lab touches no such network")
+            raise UserError(
+                f"{name} ({path}) has a way out, {ways[0]}: take it away first, the lab touches no such network"
+            )
         return _furnish(source, gateway)
 
     try:

@@ -1,6 +1,6 @@
 """Workers without a device: whole IPv4 packets over a unix socket, one in each message (SOCK_SEQPACKET).
 
-A client says `HELLO 1 INDEX` (-1: any free worker) and gets `OK ADDRESS`, the source address it shall use, or `ERR SENTENCE`.
+A client says `HELLO 1 INDEX` (-1: any free worker) and gets `OK ADDRESS`, its source address, or `ERR SENTENCE`.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ class WireSocket:
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             client, _ = self._listener.accept()
-            client.setblocking(False)
+            client.settimeout(0)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
             self._clients.add(client)
             self._exchange.watch(client, lambda: self._greet(client))
@@ -106,5 +106,5 @@ def listen(path: Path, kind: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise UserError(f"cannot listen at {path}: {error.strerror}; is another lab using that --state-dir?") from error
-    listener.setblocking(False)
+    listener.settimeout(0)
     return listener

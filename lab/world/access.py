@@ -5,7 +5,7 @@ from typing import NamedTuple
 from lab.world.carriers import LINES
 from lab.world.dice import mix, share
 from lab.world.geography import INDEX
-from lab.world.routers import Hop, Routers, pool
+from lab.world.routers import Hop, Place, Routers, pool
 from lab.world.segments import PER_FLOW, Lane, Segment
 
 _HOME_MS = 0.4
@@ -16,36 +16,36 @@ _METRO_MS = 0.6
 class Vantage(NamedTuple):
     """A worker's place: its address and its gateway's in the home LAN, and how its packets leave the city."""
 
-    index: int
+    worker: int
     source: int
     gateway: int
     number: int
     city: int
     access: Segment
-    core: tuple[int, int, int]
+    core: Place
 
 
-def vantage(routers: Routers, seed: int, index: int) -> Vantage:
-    """The `index`-th worker. Lines are dealt out in a seeded order; every network once before any comes twice."""
+def vantage(routers: Routers, seed: int, worker: int) -> Vantage:
+    """The line of a worker. Lines are dealt out in a seeded order; every network once before any comes twice."""
     order = sorted(range(len(LINES)), key=lambda place: mix(seed, place, 61))
-    line = LINES[order[index % len(LINES)]]
+    line = LINES[order[worker % len(LINES)]]
     city = INDEX[line.city]
     network = routers.networks.network(line.number)
     city = city if city in network.cities else network.cities[0]
-    lan = 192 << 24 | 168 << 16 | (1 + index % 254) << 8
-    dice = mix(seed, index, 62)
+    lan = 192 << 24 | 168 << 16 | (1 + worker % 254) << 8
+    dice = mix(seed, worker, 62)
     metro = routers.of_network(line.number, city, pool(network, "mid")[dice % len(pool(network, "mid"))])
     core_index = pool(network, "core")[(dice >> 8) % len(pool(network, "core"))]
     core = routers.of_network(line.number, city, core_index)
     ms = _HOME_MS
-    hops = [Hop(lan | 1, routers.access(index, 0, line.number, city, f"home-{index}.lab"), ms)]
+    hops = [Hop(lan | 1, routers.access(worker, 0, line.number, city, f"home-{worker}.lab"), ms)]
     ms += _LINE_MS[0] + (_LINE_MS[1] - _LINE_MS[0]) * share(dice, 63)
     if share(dice, 64) < routers.plan.cgnat:
-        carrier_nat = routers.access(index, 1, line.number, city, f"cgnat-{index}.as{line.number}.lab")
+        carrier_nat = routers.access(worker, 1, line.number, city, f"cgnat-{worker}.as{line.number}.lab")
         hops.append(Hop(100 << 24 | 64 << 16 | (dice >> 16 & 0xFFFF) << 2 | 1, carrier_nat, ms))
         ms += _METRO_MS
     hops.append(Hop(routers.address(metro, dice >> 24), metro, ms))
     ms += _METRO_MS
-    hops.append(Hop(routers.address(core, mix(metro.ident, index)), core, ms))
+    hops.append(Hop(routers.address(core, mix(metro.ident, worker)), core, ms))
     access = Segment((Lane(tuple(hops), ms),), PER_FLOW, 0)
-    return Vantage(index, lan | 2, lan | 1, line.number, city, access, (line.number, city, core_index))
+    return Vantage(worker, lan | 2, lan | 1, line.number, city, access, Place(line.number, city, core_index))

@@ -33,12 +33,7 @@ def _pick(networks: Networks, number: int, far: int, variant: int) -> int:
 def _between(networks: Networks, up: int, down: int) -> tuple[int, ...]:
     """From the first provider of the source to the last of the target."""
     chain = [up]
-    if up != down and not networks.peers(up, down) and down not in networks.providers(up):
-        if up not in networks.providers(down):
-            chain += [_pick(networks, up, down, 0)]
-            top = _pick(networks, down, up, 0)
-            if top != chain[-1] and top != down:
-                chain += [top]
-    if down != chain[-1]:
-        chain.append(down)
-    return tuple(chain)
+    linked = networks.peers(up, down) or down in networks.providers(up) or up in networks.providers(down)
+    if not linked:
+        chain += [_pick(networks, up, down, 0), _pick(networks, down, up, 0)]
+    return (*chain, down)

@@ -16,7 +16,7 @@ def interface_name(router: str, address: int) -> str:
 
 def asked_address(query: bytes) -> tuple[int, bytes] | None:
     """The address that a DNS query's first question (RFC 1035) asks the name of, and the question's bytes."""
-    if len(query) < 12 or query[2] & 0xF8 or query[4:6] != b"\0\1":  # noqa: PLR2004 - the fixed header, opcode 0, one question
+    if len(query) < 12 or query[2] & 0xF8 or query[4:6] != b"\0\1":
         return None
     labels, place = [], 12
     while place < len(query) and query[place]:
@@ -29,7 +29,7 @@ def asked_address(query: bytes) -> tuple[int, bytes] | None:
     if len(labels) != _LABELS or labels[4:] != ["in-addr", "arpa"]:
         return None
     parts = labels[3::-1]
-    if not all(part.isdigit() and int(part) < 256 for part in parts):  # noqa: PLR2004 - a byte
+    if not all(part.isdigit() and int(part) < 256 for part in parts):
         return None
     return int.from_bytes(bytes(int(part) for part in parts), "big"), question
 
@@ -43,5 +43,3 @@ def reply(query: bytes, question: bytes, name: str | None) -> bytes:
     data = b"".join(bytes((len(label),)) + label.encode() for label in name.split(".")) + b"\0"
     fixed = bytes((0xC0, 12, 0, _PTR, 0, _IN)) + _TTL.to_bytes(4, "big") + len(data).to_bytes(2, "big")
     return head + fixed + data
-
-

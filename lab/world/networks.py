@@ -96,7 +96,9 @@ class Networks:
         for prefix in self.clouds.prefixes:
             origin = self.facts.origin(prefix.network)
             if origin is not None:
-                places.setdefault(origin[0], set()).add(self.region_city(prefix.network, prefix.provider, prefix.region))
+                places.setdefault(origin[0], set()).add(
+                    self.region_city(prefix.network, prefix.provider, prefix.region)
+                )
         return places
 
     def region_city(self, address: int, provider: str, region: str) -> int:

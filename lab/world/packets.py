@@ -14,6 +14,9 @@ _TCP = Struct(">HHIIBBHHH")
 _SYN, _RST, _ACK = 0x02, 0x04, 0x10
 _TTL_AT, _SUM_AT = 8, 10
 
+#: From, to (addresses) and TTL of an answer as it arrives.
+Ends = tuple[int, int, int]
+
 
 def checksum(data: bytes) -> int:
     """The Internet checksum of data whose own checksum field is zero."""
@@ -47,29 +50,28 @@ def quote(packet: bytes, keep: int, ttl: int) -> bytes:
     return bytes(out)
 
 
-def error(source: int, target: int, ttl: int, kind: int, code: int, quoted: bytes) -> bytes:
-    """An ICMP error (RFC 792) about a packet, from `source`; the fixed part and the quotation are checksummed."""
+def error(ends: Ends, kind: tuple[int, int], quoted: bytes) -> bytes:
+    """An ICMP error (RFC 792) of a type and code, about the packet that is quoted."""
+    source, target, ttl = ends
     length = LEAST + len(quoted)
     words = 0x4500 + length + (ttl << 8 | ICMP) + source + target
     padded = quoted if len(quoted) & 1 == 0 else quoted + b"\0"
-    inner = -((kind << 8 | code) + int.from_bytes(padded, "big")) % _ONES
-    return (
-        _ERROR.pack(0x45, 0, length, 0, 0, ttl, ICMP, -words % _ONES, source, target, kind, code, inner, 0) + quoted
-    )
+    inner = -((kind[0] << 8 | kind[1]) + int.from_bytes(padded, "big")) % _ONES
+    return _ERROR.pack(0x45, 0, length, 0, 0, ttl, ICMP, -words % _ONES, source, target, *kind, inner, 0) + quoted
 
 
-def echo_reply(packet: bytes, start: int, source: int, target: int, ttl: int) -> bytes:
-    """The answer to the echo request that begins at `start`: the same, but for type and checksum."""
-    body = packet[start:]
-    old = body[2] << 8 | body[3]
-    new = old + (ECHO << 8)
+def echo_reply(body: bytes, ends: Ends) -> bytes:
+    """The answer to an echo request (its ICMP message): the same, but for type and checksum."""
+    new = (body[2] << 8 | body[3]) + (ECHO << 8)
     new = (new & _ONES) + (new >> 16)
+    source, target, ttl = ends
     return header(source, target, ICMP, ttl, 20 + len(body)) + b"\0\0" + new.to_bytes(2, "big") + body[4:]
 
 
-def tcp_answer(segment: bytes, source: int, target: int, ttl: int, *, listening: bool, number: int) -> bytes | None:
-    """What a host says to a TCP segment: SYN-ACK (numbered `number`) or RST to a SYN, RST to a stray; None to an RST."""
+def tcp_answer(segment: bytes, ends: Ends, *, listening: bool, number: int) -> bytes | None:
+    """What a host says to a TCP segment: to a SYN a SYN-ACK (`number`) or RST, to a stray RST, to an RST None."""
     to, by, sequence, acknowledged, _, flags, *_ = _TCP.unpack_from(segment)
+    source, target, ttl = ends
     if flags & _RST:
         return None
     if flags & _ACK:
@@ -84,9 +86,10 @@ def tcp_answer(segment: bytes, source: int, target: int, ttl: int, *, listening:
     return header(source, target, TCP, ttl, 20 + len(out)) + out
 
 
-def udp_answer(source: int, target: int, ttl: int, ports: tuple[int, int], data: bytes) -> bytes:
+def udp_answer(ends: Ends, ports: tuple[int, int], data: bytes) -> bytes:
     """A UDP datagram in a packet; `ports` are (from, to)."""
     length = 8 + len(data)
+    source, target, ttl = ends
     out = ports[0].to_bytes(2, "big") + ports[1].to_bytes(2, "big") + length.to_bytes(2, "big") + b"\0\0" + data
     padded = out if length & 1 == 0 else out + b"\0"
     total = -(int.from_bytes(padded, "big") + source + target + UDP + length) % _ONES or _ONES

@@ -26,9 +26,9 @@ _CITY_OF: dict[str, int] = {
     region: INDEX[code]
     for region, code in (pair.split() for line in _REGIONS.split("\n") for pair in line.split("|") if pair)
 }
-_WORDS: dict[str, int] = {
-    city.name.lower().replace(" ", ""): place for place, city in enumerate(CITIES)
-} | {city.code: place for place, city in enumerate(CITIES)}
+_WORDS: dict[str, int] = {city.name.lower().replace(" ", ""): place for place, city in enumerate(CITIES)} | {
+    city.code: place for place, city in enumerate(CITIES)
+}
 
 
 def city_of_region(provider: str, region: str, country: str | None) -> int:

@@ -22,11 +22,11 @@ QUOTE_ZERO, QUOTE_LONG = 1, 2
 
 
 class Place(NamedTuple):
-    """One router of a network: the city (index into the network's cities) and its number there."""
+    """One router of a network: the city (index into CITIES) and its number there."""
 
     number: int
     city: int
-    index: int
+    seat: int
 
 
 @dataclass(slots=True, eq=False)

@@ -9,13 +9,12 @@ from lab.world.access import Vantage
 from lab.world.asgraph import AFTER_CHANGE, as_path
 from lab.world.dice import lane_of, mix, share
 from lab.world.geography import kilometres, nearest
-from lab.world.hosts import DEAD, LOOP, NO_ROUTE, ROUTER, SILENT_END, Fate, fate_of
+from lab.world.hosts import DEAD, NO_ROUTE, ROUTER, SILENT_END, Fate, fate_of
 from lab.world.networks import Network, Networks
 from lab.world.plan import Plan
 from lab.world.routers import Place, Router, Routers, pool
 from lab.world.segments import PER_DESTINATION, PER_PACKET, Ends, Lane, Segment, Segments
 
-Core = tuple[int, int, int]
 #: What `change` has moved: ("network", AS) or ("link", AS, next AS), by how much.
 Shifts = Mapping[tuple[str | int, ...], int]
 
@@ -88,6 +87,7 @@ class Routes:
         self.routers: Routers = segments.routers
         self.segments = segments
         self.trunk = lru_cache(maxsize=30_000)(self._trunk)
+        self.way = lru_cache(maxsize=30_000)(self._way)
         self.shifts: Shifts = {}
 
     def under(self, shifts: Shifts) -> None:
@@ -148,10 +148,10 @@ class Routes:
         told = share(self.seed, target >> 16, 73) < self.plan.no_route_told
         return Route(target, segments, Fate(NO_ROUTE if told else SILENT_END), number, city)
 
-    def _to_router(self, target: int, segments: tuple[Segment, ...], core: Core, place: Place) -> Route:
+    def _to_router(self, target: int, segments: tuple[Segment, ...], core: Place, place: Place) -> Route:
         router = self.routers.of_network(*place)
         if core != place:
-            segments = (*segments, self.segments.between(Ends(core, place, "", 0)))
+            segments = (*segments, self.segments.between(Ends(core, place, "")))
         fate = Fate(DEAD if router.silent or router.private else ROUTER, ttl=router.echo_ttl)
         return Route(target, segments, fate, place.number, place.city, router.skew, router)
 
@@ -173,26 +173,26 @@ class Routes:
         city = self.networks.region_city(target, prefix.provider, prefix.region)
         return city if city in cities else nearest(city, cities)[0]
 
-    def _trunk(self, vantage: Vantage, number: int, city: int, variant: int) -> tuple[tuple[Segment, ...], Core]:
+    def _trunk(self, vantage: Vantage, number: int, city: int, variant: int) -> tuple[tuple[Segment, ...], Place]:
         """From the worker to a core router in a city of the target's network; that router too."""
         segments = [vantage.access]
         here, at_core = vantage.core, True
         for this, following in pairwise(as_path(self.networks, vantage.number, number, variant)):
             shift = self.shifts.get(("link", this, following), 0)
-            leave, enter = self._meeting(this, following, here[1], mix(city, variant), shift)
-            if leave != here[1]:
+            leave, enter = self._meeting(this, following, here.city, mix(city, variant), shift)
+            if leave != here.city:
                 here = self._carry(segments, self._inward(segments, here, at_core), leave)
             here, at_core = self._cross(segments, here, (this, leave), (following, enter), shift), False
         here = self._carry(segments, self._inward(segments, here, at_core), city)
         return tuple(segments), here
 
-    def _inward(self, segments: list[Segment], here: Core, at_core: bool) -> Core:  # noqa: FBT001 - a private step
+    def _inward(self, segments: list[Segment], here: Place, at_core: bool) -> Place:  # noqa: FBT001 - a private step
         """From the border into the core of a city, unless there already."""
         if at_core:
             return here
-        cores = pool(self.networks.network(here[0]), "core")
-        core = (*here[:2], cores[mix(self.seed, *here, 77) % len(cores)])
-        segments.append(self.segments.between(Ends(here, core, "mid", 0)))
+        cores = pool(self.networks.network(here.number), "core")
+        core = Place(*here[:2], cores[mix(self.seed, *here, 77) % len(cores)])
+        segments.append(self.segments.between(Ends(here, core, "mid")))
         return core
 
     def _meeting(self, this: int, following: int, near: int, dice: int, shift: int) -> tuple[int, int]:
@@ -206,33 +206,35 @@ class Routes:
         city = nearest(near, both)[(second + shift) % len(both[:3])]
         return city, city
 
-    def _carry(self, segments: list[Segment], here: Core, city: int) -> Core:
+    def _carry(self, segments: list[Segment], here: Place, city: int) -> Place:
         """Across one network from city to city; appends the segments."""
-        network = self.networks.network(here[0])
-        cores = pool(network, "core")
-        for following in waypoints(network, here[1], city):
-            there = (here[0], following, cores[mix(self.seed, *here[:2], following, 76) % len(cores)])
-            segments.append(self.segments.between(Ends(here, there, "haul", 0)))
+        cores = pool(self.networks.network(here.number), "core")
+        for following in self.way(here.number, here.city, city):
+            there = Place(here.number, following, cores[mix(self.seed, *here[:2], following, 76) % len(cores)])
+            segments.append(self.segments.between(Ends(here, there, "haul")))
             here = there
         return here
 
+    def _way(self, number: int, start: int, end: int) -> tuple[int, ...]:
+        return waypoints(self.networks.network(number), start, end)
+
     def _cross(
-        self, segments: list[Segment], here: Core, own: tuple[int, int], far: tuple[int, int], shift: int
-    ) -> Core:
+        self, segments: list[Segment], here: Place, own: tuple[int, int], far: tuple[int, int], shift: int
+    ) -> Place:
         """Over the border into the next network; the border router there."""
         leave = self._border(own, far, shift, here)
         arrive = self._border(far, own, shift, here)
-        segments.append(self.segments.between(Ends(here, leave, "", 0)))
-        segments.append(self.segments.between(Ends(leave, arrive, "", 0)))
+        segments.append(self.segments.between(Ends(here, leave, "")))
+        segments.append(self.segments.between(Ends(leave, arrive, "")))
         return arrive
 
-    def _border(self, own: tuple[int, int], far: tuple[int, int], shift: int, here: Core) -> Core:
+    def _border(self, own: tuple[int, int], far: tuple[int, int], shift: int, here: Place) -> Place:
         """The border router of a place towards a place of another network, never the one that we are at."""
         borders = pool(self.networks.network(own[0]), "border")
         choice = (mix(self.seed, *own, *far, 78) + shift) % len(borders)
-        if (*own, borders[choice]) == here:
+        if Place(*own, borders[choice]) == here:
             choice = (choice + 1) % len(borders)
-        return (*own, borders[choice])
+        return Place(*own, borders[choice])
 
 
 def waypoints(network: Network, start: int, end: int, depth: int = 2) -> tuple[int, ...]:

@@ -6,18 +6,18 @@ segments can be joined in any order. Each way (a lane) is the list of hops with 
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
-from lab.world.dice import lane_of, mix, share, weighted
+from lab.world.dice import lane_of, mix, share
 from lab.world.geography import light_ms
 from lab.world.plan import Plan
-from lab.world.routers import Hop, Router, Routers, pool
+from lab.world.routers import Hop, Place, Router, Routers, pool
+from lab.world.ways import Way, many_ways, one_way
 
 PER_FLOW, PER_DESTINATION, PER_PACKET = "flow", "destination", "packet"
 LOCAL_MS = 0.05
 _LANE_DETOUR = 0.004  # by how much each further lane is longer than the first
-_SHAPES: tuple[tuple[int, float], ...] = ((0, 0.30), (1, 0.42), (2, 0.12), (3, 0.08), (4, 0.08))
-_PARALLEL, _SINGLE, _DOUBLE, _MESH, _UNEVEN = range(5)
 
 
 @dataclass(slots=True, eq=False)
@@ -44,12 +44,11 @@ class Segment:
 
 
 class Ends(NamedTuple):
-    """What a segment joins: router idents by (AS number, city, index), and the role of the routers between."""
+    """What a segment joins, and the role of the routers between ("" for parallel links alone)."""
 
-    start: tuple[int, int, int]
-    end: tuple[int, int, int]
+    start: Place
+    end: Place
     role: str
-    shift: int
 
 
 class Segments:
@@ -64,33 +63,43 @@ class Segments:
         self.last = lru_cache(maxsize=60_000)(self._last)
 
     def _between(self, ends: Ends) -> Segment:
-        """Ways from router to router of the networks, through routers of `role` ("" for parallel links alone)."""
+        """Ways from one router of a network to another, or over the border."""
         start, end = self.routers.of_network(*ends.start), self.routers.of_network(*ends.end)
-        return self._make(start, end, ends.role, ends.end, ends.shift, self.plan.balanced)
-
-    def _last(self, start: tuple[int, int, int], block: int) -> Segment:
-        """Ways through the fabric of a data centre to the gateway of a /24."""
-        gateway = self.routers.gateway(block, start[0], start[1])
-        # The switches above a gateway serve 64 neighbouring /24s in the same way, as a fabric does.
-        return self._make(
-            self.routers.of_network(*start), gateway, "fabric", start, block >> 6, self.plan.balanced_fabric
+        dice = mix(self.seed, start.ident, end.ident, 41)
+        members = self._members(ends.end, ends.role) if ends.role else range(0)
+        ways = (
+            many_ways(self.plan, members, dice)
+            if share(dice, 43) < self.plan.balanced
+            else one_way(members, dice, always=False)
         )
+        return self._join(start, end, ways, dice, ends.end)
 
-    def _make(
-        self, start: Router, end: Router, role: str, home: tuple[int, int, int], shift: int, balanced: float
-    ) -> Segment:
-        dice = mix(self.seed, start.ident, end.ident if role != "fabric" else 0, shift, 41)
-        salt = mix(dice, 42)
-        reach = self._reach(start, end, dice)
-        spread = share(dice, 43) < balanced
-        ways = self._shape(role, home, dice) if spread else self._single(role, home, dice)
-        lanes = tuple(dict.fromkeys(ways))
-        made = tuple(self._lane(start, end, way, number, reach, home) for number, way in enumerate(lanes))
-        return Segment(made, self._mode(dice), salt)
+    def _last(self, start: Place, block: int) -> Segment:
+        """Ways through the fabric of a data centre to the gateway of a /24."""
+        core, gateway = self.routers.of_network(*start), self.routers.gateway(block, start.number, start.city)
+        # The switches above a gateway serve 64 neighbouring /24s in the same way, as a fabric does.
+        dice = mix(self.seed, core.ident, block >> 6, 42)
+        members = self._members(start, "fabric")
+        ways = (
+            many_ways(self.plan, members, dice)
+            if share(dice, 43) < self.plan.balanced_fabric
+            else one_way(members, dice, always=True)
+        )
+        return self._join(core, gateway, ways, dice, start)
 
-    def _reach(self, start: Router, end: Router, dice: int) -> float:
+    def _members(self, place: Place, role: str) -> range:
+        return pool(self.routers.networks.network(place.number), role)
+
+    def _join(self, start: Router, end: Router, ways: list[Way], dice: int, home: Place) -> Segment:
+        """Lanes along the ways, through routers of the place `home`."""
         low, high = self.plan.stretch
-        return light_ms(start.city, end.city) * (low + (high - low) * share(dice, 44))
+        reach = light_ms(start.city, end.city) * (low + (high - low) * share(dice, 44))
+        lanes = []
+        for number, way in enumerate(ways):
+            between = [self.routers.of_network(home.number, home.city, seat) for seat in way if seat >= 0]
+            parallel = number if way and way[0] < 0 else 0
+            lanes.append(self._lane([start, *between, end], parallel, reach * (1 + _LANE_DETOUR * number)))
+        return Segment(tuple(lanes), self._mode(dice), mix(dice, 48))
 
     def _mode(self, dice: int) -> str:
         chance = share(dice, 45)
@@ -98,52 +107,11 @@ class Segments:
             return PER_PACKET
         return PER_DESTINATION if chance < self.plan.per_packet + self.plan.per_destination else PER_FLOW
 
-    def _single(self, role: str, home: tuple[int, int, int], dice: int) -> list[tuple[int, ...]]:
-        """One way, with or without a router between."""
-        members = self._members(role, home)
-        if not members or (role != "fabric" and dice & 3):
-            return [()]
-        return [(members[(dice >> 8) % len(members)],)]
-
-    def _shape(self, role: str, home: tuple[int, int, int], dice: int) -> list[tuple[int, ...]]:
-        """Several ways, each as the numbers of the routers between; negative numbers tell parallel links apart."""
-        width = weighted(share(dice, 46), self.plan.widths)
-        members = self._members(role, home)
-        shape = weighted(share(dice, 47), _SHAPES) if members else _PARALLEL
-        if shape == _PARALLEL:
-            return [(-lane,) for lane in range(1, width + 1)]
-        first = (dice >> 8) % len(members)
-        ring = [members[(first + step) % len(members)] for step in range(len(members))]
-        if shape == _SINGLE:
-            return [(router,) for router in ring[:width]]
-        half = max(1, len(ring) // 2)
-        if shape == _MESH:
-            width = min(width, 4)
-            return [(one, other) for one in ring[:half][:width] for other in ring[half:][:width]] or [()]
-        pairs = list(zip(ring[:half][:width], ring[half:][:width], strict=False))
-        if shape == _UNEVEN:
-            return [pair[: 1 + number % 2] for number, pair in enumerate(pairs)]
-        return list(pairs)
-
-    def _members(self, role: str, home: tuple[int, int, int]) -> range:
-        network = self.routers.networks.network(home[0])
-        return pool(network, role) if role else range(0)
-
-    def _lane(
-        self, start: Router, end: Router, way: tuple[int, ...], number: int, reach: float, home: tuple[int, int, int]
-    ) -> Lane:
-        hops: list[Hop] = []
-        previous, ms = start, reach * (1 + _LANE_DETOUR * number)
-        for index in way:
-            if index < 0:
-                continue
-            router = self.routers.of_network(home[0], home[1], index)
+    def _lane(self, chain: list[Router], parallel: int, ms: float) -> Lane:
+        """The hops of a chain of routers, the first left out; the whole distance lies before the second."""
+        hops = []
+        for previous, router in pairwise(chain):
             ms += LOCAL_MS
-            hops.append(self._hop(previous, router, 0, ms))
-            previous = router
-        ms += LOCAL_MS
-        hops.append(self._hop(previous, end, number if way and way[0] < 0 else 0, ms))
+            link = (mix(previous.ident, 49) >> 8) + (parallel if router is chain[-1] else 0)
+            hops.append(Hop(self.routers.address(router, link), router, ms))
         return Lane(tuple(hops), ms)
-
-    def _hop(self, previous: Router, router: Router, parallel: int, ms: float) -> Hop:
-        return Hop(self.routers.address(router, (mix(previous.ident, 48) >> 8) + parallel), router, ms)

@@ -1,7 +1,7 @@
 """The truth: for every worker and target that were probed, all that some flow can see, as plain rows.
 
-Row kinds, in this order: "world" (once), "worker" (each), "interface" (a number, what bears it), "path" (one version of one pair:
-interfaces as [number, least TTL, greatest TTL], links as [number, number, how], where 0 is the target itself).
+Row kinds, in this order: "world" (once), "worker", "interface" (a number, and what bears it), "path" (one version of
+one pair: interfaces as [number, least TTL, greatest TTL], links as [number, number, how]; 0 is the target itself).
 """
 
 from collections.abc import Iterator
@@ -92,7 +92,7 @@ class _Sweep:
 
     def turn(self, world: World, route: Route) -> None:
         """A loop at the end: the last router and the one before it, to the greatest TTL."""
-        last, before = (self.numbers.of(hop) for hop in world.turning(route.path(0)))
+        last, before = (self.numbers.of(hop) for hop in world.replies.turning(route, route.path(0)))
         for number, first in ((last, self.least), (before, self.least + 1)):
             self.reach[number] = (min(first, self.reach.get(number, (first, 0))[0]), _LAST_TTL)
         self.links.setdefault((last, before), "loop")
@@ -160,7 +160,7 @@ def _epoch_of(world: World) -> dict[tuple[int, int], int]:
 def _worker_row(world: World, worker: Vantage) -> Row:
     return {
         "kind": "worker",
-        "worker": worker.index,
+        "worker": worker.worker,
         "source": dotted(worker.source),
         "as": worker.number,
         "as_name": world.networks.network(worker.number).name,
@@ -201,17 +201,21 @@ def statistics(world: World, top: int = 20) -> Row:
     """Counters, for manners: packets to routers (where a TTL ended, by name), to /24s, by workers, and their peaks."""
     return {
         "workers": [
-            {"worker": key, "packets": total, "peak_per_s": peak} for key, total, peak in world.per_vantage.top(1000)
+            {"worker": key, "packets": total, "peak_per_s": peak} for key, total, peak in world.per_worker.top(1000)
         ],
-        "routers": [_of_router(world, *row) for row in world.per_router.top(top)],
-        "near_routers": [_of_router(world, *row) for row in world.per_near_router.top(top)],
+        "routers": [_of_router(world, *row) for row in world.replies.per_router.top(top)],
+        "near_routers": [_of_router(world, *row) for row in world.replies.per_near_router.top(top)],
         "blocks": [
             {"block": f"{dotted(key << 8)}/24" if key >= 0 else "others", "packets": total, "peak_per_s": peak}
             for key, total, peak in world.per_block.top(top)
         ],
-        "windows_s": {"workers": world.per_vantage.span, "routers": world.per_router.span, "blocks": world.per_block.span},
+        "windows_s": {
+            "workers": world.per_worker.span,
+            "routers": world.replies.per_router.span,
+            "blocks": world.per_block.span,
+        },
         "pairs": len(world.probed),
-        "rate_limited": world.limits.refused,
+        "rate_limited": world.replies.limits.refused,
         "dropped": dict(world.dropped),
     }
 
