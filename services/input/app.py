@@ -1,0 +1,205 @@
+"""The HTTP calls of the input service."""
+
+import zlib
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+import bottle
+
+from hopmap import addresses
+from hopmap.wire import decode
+from hopmap.wire.control import Control, decode_control, encode_control
+from hopmap.wire.feedback import (
+    FeedbackAnswer,
+    HopsAnswer,
+    decode_feedback,
+    decode_hops,
+    encode_feedback_answer,
+    encode_hops_answer,
+)
+from hopmap.wire.target import MAX_TARGETS, Target, Why, encode_targets
+from services.chassis import auth, body
+from services.chassis.app import JSON, Service, answer, make_app
+from services.chassis.problem import Problem, bad_request
+from services.input import transfer
+from services.input.core.frontier import Frontier, Stale
+from services.input.core.known import HOP, KINDS
+from services.input.state import State
+from services.input.status import status
+
+BODY_BYTES = 4 << 20
+CONTROL_BYTES = 16 << 20
+UNPACKED_BYTES = 32 << 20
+STOPPED_WAIT = 15
+_MODES = ("empty", "replace", "merge")
+
+
+def make(service: Service, state: State, *, lease_seconds: int, import_bytes: int) -> bottle.Bottle:
+    """The application of an input service over its state."""
+    app = make_app(service)
+    calls = _Calls(state, lease_seconds, import_bytes)
+    app.get("/", scope="agent", callback=calls.targets)
+    app.post("/hops", scope="service", callback=calls.hops)
+    app.post("/feedback", scope="service", callback=calls.feedback)
+    app.get("/control", scope="agent", callback=calls.control)
+    app.put("/control", scope="admin", callback=calls.put_control)
+    app.get("/status", scope=auth.ANY, callback=calls.status)
+    app.get("/export", scope="admin", callback=calls.export)
+    app.post("/import", scope="admin", callback=calls.import_)
+    return app
+
+
+class _Calls:
+    def __init__(self, state: State, lease_seconds: int, import_bytes: int) -> None:
+        self._state = state
+        self._lease = lease_seconds
+        self._import_bytes = import_bytes
+
+    def targets(self) -> bottle.HTTPResponse:
+        consumer, count = _consumer(), _whole("count", 1, 1, MAX_TARGETS)
+        control = self._state.frontier.control
+        if control.stop or consumer in control.paused:
+            return _nothing(STOPPED_WAIT)
+        drawn = self._state.draw(consumer, count)
+        if not drawn.targets:
+            return _nothing(drawn.retry_after)
+        if JSON in bottle.request.get_header("Accept", ""):
+            targets = tuple(_target(self._state.frontier, *one, self._lease) for one in drawn.targets)
+            return answer(encode_targets(targets))
+        text = "".join(f"{addresses.text(address)}\n" for address, _ in drawn.targets)
+        return bottle.HTTPResponse(
+            text, HTTPStatus.OK, {"Content-Type": "text/plain; charset=utf-8", "X-Lease-Seconds": str(self._lease)}
+        )
+
+    def hops(self) -> bottle.HTTPResponse:
+        learnt = self._state.learn(decode_hops(body.read_json(BODY_BYTES, UNPACKED_BYTES)))
+        found = HopsAnswer(learnt.new, learnt.known, learnt.refused, self._state.frontier.generation)
+        return answer(encode_hops_answer(found))
+
+    def feedback(self) -> bottle.HTTPResponse:
+        judged = self._state.judge(decode_feedback(body.read_json(BODY_BYTES, UNPACKED_BYTES)))
+        found = FeedbackAnswer(judged.known, judged.unknown, self._state.frontier.generation)
+        return answer(encode_feedback_answer(found))
+
+    def control(self) -> bottle.HTTPResponse:
+        since = _whole("opt_outs_since", 0, 0, decode.MAX_SEQUENCE)
+        with self._state.lock:
+            document, guard = self._state.frontier.control, self._state.frontier.guard
+            filed = zlib.crc32(repr(guard.filed()).encode())
+            delta = guard.delta(since if since <= document.version else 0)
+        tag = f'"{document.version}-{self._state.frontier.generation}-{filed:08x}"'
+        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        asked = bottle.request.get_header("If-None-Match", "")
+        if tag in (one.strip().removeprefix("W/") for one in asked.split(",")):
+            return bottle.HTTPResponse("", HTTPStatus.NOT_MODIFIED, headers)
+        return answer(encode_control(_with(document, delta)), headers=headers)
+
+    def put_control(self) -> bottle.HTTPResponse:
+        document = decode_control(body.read_json(CONTROL_BYTES, UNPACKED_BYTES))
+        try:
+            self._state.steer(document)
+        except Stale as stale:
+            found = {"error": "stale", "detail": str(stale), "version": stale.version}
+            return answer(found, HTTPStatus.CONFLICT)
+        return answer({"version": document.version, "opt_outs": len(self._state.frontier.guard)})
+
+    def status(self) -> bottle.HTTPResponse:
+        return answer(status(self._state))
+
+    def export(self) -> bottle.HTTPResponse:
+        pieces = transfer.export(self._state.records())
+        headers = {
+            "Content-Type": transfer.MEDIA,
+            "Content-Disposition": f'attachment; filename="{self._state.instance}.ndjson"',
+        }
+        if "gzip" in bottle.request.get_header("Accept-Encoding", ""):
+            pieces, headers = transfer.packed(pieces), headers | {"Content-Encoding": "gzip"}
+        return bottle.HTTPResponse(pieces, HTTPStatus.OK, headers)
+
+    def import_(self) -> bottle.HTTPResponse:
+        mode = bottle.request.query.get("mode", "empty")
+        if mode not in _MODES:
+            raise bad_request(f"mode: must be one of {', '.join(_MODES)}")
+        self._refuse_unless_empty(mode)
+        frontier = self._state.fresh()
+        encoding = bottle.request.get_header("Content-Encoding", "identity").strip().lower()
+        if encoding not in {"identity", "", "gzip"}:
+            raise Problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", "Content-Encoding must be gzip or identity"
+            )
+        source = bottle.request.environ["wsgi.input"]
+        records = transfer.read_into(frontier, source, limit=self._import_bytes, gzipped=encoding == "gzip")
+        if mode == "merge":
+            self._state.merge(frontier)
+        else:
+            self._refuse_unless_empty(mode)
+            self._state.replace(frontier)
+        now = self._state.frontier
+        return answer(
+            {
+                "records": records,
+                "prefixes": len(now.prefixes),
+                "addresses": len(now.known),
+                "hops": now.hops,
+                "generation": now.generation,
+            }
+        )
+
+    def _refuse_unless_empty(self, mode: str) -> None:
+        if mode == "empty" and not self._state.is_empty():
+            raise Problem(
+                HTTPStatus.CONFLICT,
+                "not_empty",
+                "this input has a state: say ?mode=replace or ?mode=merge to change it",
+            )
+
+
+def _with(document: Control, delta: Any) -> Control:
+    return Control(document.version, document.stop, document.paused, document.rates, delta, document.agent_version)
+
+
+def _nothing(retry_after: int) -> bottle.HTTPResponse:
+    return bottle.HTTPResponse("", HTTPStatus.NO_CONTENT, {"Retry-After": str(retry_after)})
+
+
+def _consumer() -> str:
+    given = bottle.request.get_header("X-Consumer-Id")
+    if given is not None:
+        return decode.name(given, "X-Consumer-Id")
+    remote = bottle.request.environ.get("REMOTE_ADDR") or "local"
+    return f"at-{remote.replace(':', '-')}"[:64]
+
+
+def _whole(key: str, default: int, low: int, high: int) -> int:
+    given = bottle.request.query.get(key)
+    if given is None:
+        return default
+    if not (given.isascii() and given.isdecimal()) or len(given) > 16 or not low <= int(given) <= high:
+        raise bad_request(f"{key}: must be a whole number from {low} to {high}")
+    return int(given)
+
+
+def _target(frontier: Frontier, address: int, row: int, lease: int) -> Target:
+    near = frontier.near.get(address)
+    hints: dict[str, Any] = {"near": [addresses.text(one) for one in near]} if near else {}
+    return Target(addresses.text(address), lease, _why(frontier, address, row), hints)
+
+
+def _why(frontier: Frontier, address: int, row: int) -> Why:
+    if row < 0:
+        prefix = frontier.prefixes.widest(address)
+        label = frontier.labels.texts[frontier.prefixes.labels[prefix[2]]] if prefix else ""
+        provider, _, region = label.partition("\t")
+        return Why("seed", provider or None, region or None)
+    origin = frontier.known.origin(row)
+    first_seen = datetime.fromtimestamp(origin.at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    if origin.kind != HOP:
+        return Why(KINDS[origin.kind], origin.first or None, origin.second or None, first_seen=first_seen)
+    return Why(
+        "hop",
+        seen_by=origin.first or None,
+        toward=addresses.text(origin.toward) if origin.toward else None,
+        result=f"{origin.spool}:{origin.sequence}" if origin.spool else None,
+        first_seen=first_seen,
+    )

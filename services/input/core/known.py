@@ -1,0 +1,176 @@
+"""The single addresses that are targets: seeds, routers seen, imports. Columns of numbers, in order of arrival.
+
+Nothing is ever removed or moved, so that "what was known when" is a plain count. An index sorted by
+address finds an address, and the members of its group; new rows wait in a small table until they are merged.
+"""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from typing import NamedTuple
+
+from services.input.core.prefixes import mask
+
+SEED, HOP, IMPORT = 0, 1, 2
+KINDS = ("seed", "hop", "import")
+GROUP_LENGTH = 24  # neighbours by default: addresses that share a /24
+_SMALLEST_MERGE = 1_024
+_CACHED_GROUPS = 4_096
+
+
+class Origin(NamedTuple):
+    """Where an address came from. Of a seed `first` and `second` are provider and region; of a hop the agent that saw
+    it; `toward` is the target of the trace (0: not told), `spool` and `sequence` its result, `at` unix seconds."""
+
+    kind: int
+    first: str = ""
+    second: str = ""
+    toward: int = 0
+    spool: str = ""
+    sequence: int = 0
+    at: int = 0
+
+
+class Words:
+    """Texts by small numbers; 0 is "", also for what comes after the table is full."""
+
+    __slots__ = ("_numbers", "texts")
+
+    def __init__(self) -> None:
+        self.texts = [""]
+        self._numbers = {"": 0}
+
+    def number(self, text: str) -> int:
+        """The number of a text, a new one if need be."""
+        known = self._numbers.get(text)
+        if known is None and len(self.texts) <= 0xFFFF:
+            known = self._numbers[text] = len(self.texts)
+            self.texts.append(text)
+        return known or 0
+
+
+class Known:
+    """The table. About 42 bytes an address, all told."""
+
+    def __init__(self) -> None:
+        self.addresses, self.levels, self.judged = array("I"), array("B"), array("I")
+        self._kinds, self._firsts, self._seconds = array("B"), array("H"), array("H")
+        self._towards, self._spools, self._sequences, self._at = array("I"), array("H"), array("Q"), array("I")
+        self._words = Words()
+        self._groups = array("I")  # of each row
+        self.group_networks, self.group_lengths, self._group_since = array("I"), array("B"), array("I")
+        self._sorted, self._places = array("I"), array("I")
+        self._recent: dict[int, int] = {}
+        self._recent_groups: dict[int, int] = {}
+        self._members: OrderedDict[tuple[int, int], array[int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.addresses)
+
+    def place(self, address: int) -> int:
+        """The row of an address, -1 when it is not known."""
+        recent = self._recent.get(address)
+        if recent is not None:
+            return recent
+        at = bisect_left(self._sorted, address)
+        return self._places[at] if at < len(self._sorted) and self._sorted[at] == address else -1
+
+    def add(self, address: int, origin: Origin, prefix: tuple[int, int] | None) -> bool:
+        """Append an address, in the group of `prefix` or else of its /24; False when it is known."""
+        if self.place(address) >= 0:
+            return False
+        network, length = prefix or (mask(address, GROUP_LENGTH), GROUP_LENGTH)
+        row = len(self)
+        group = self._group(network, length, row)
+        number = self._words.number
+        self._kinds.append(origin.kind)
+        self._firsts.append(number(origin.first))
+        self._seconds.append(number(origin.second))
+        self._towards.append(origin.toward)
+        self._spools.append(number(origin.spool))
+        self._sequences.append(origin.sequence)
+        self._at.append(origin.at)
+        self._groups.append(group)
+        self.levels.append(0)
+        self.judged.append(0)
+        self.addresses.append(address)
+        self._recent[address] = row
+        if len(self._recent) >= max(_SMALLEST_MERGE, row >> 5):
+            self._merge()
+        return True
+
+    def origin(self, row: int) -> Origin:
+        """Where the address of a row came from."""
+        texts = self._words.texts
+        return Origin(
+            self._kinds[row],
+            texts[self._firsts[row]],
+            texts[self._seconds[row]],
+            self._towards[row],
+            texts[self._spools[row]],
+            self._sequences[row],
+            self._at[row],
+        )
+
+    def group_of(self, row: int) -> tuple[int, int]:
+        """(network, length) of a row's group."""
+        group = self._groups[row]
+        return self.group_networks[group], self.group_lengths[group]
+
+    def group_count(self, known: int) -> int:
+        """How many groups the first `known` rows make."""
+        return bisect_left(self._group_since, known)
+
+    def members(self, group: int, known: int) -> "array[int]":
+        """The rows of a group among the first `known` rows, by address."""
+        cached = self._members.get((group, known))
+        if cached is None:
+            if known > len(self._sorted):
+                self._merge()
+            low, high = self._bounds(self.group_networks[group], self.group_lengths[group])
+            cached = array("I", (row for row in self._places[low:high] if row < known and self._groups[row] == group))
+            self._members[group, known] = cached
+            if len(self._members) > _CACHED_GROUPS:
+                self._members.popitem(last=False)
+        return cached
+
+    def count_between(self, first: int, last: int) -> int:
+        """How many of the addresses lie from `first` to `last`."""
+        self._merge()
+        return bisect_right(self._sorted, last) - bisect_left(self._sorted, first)
+
+    def _bounds(self, network: int, length: int) -> tuple[int, int]:
+        last = network | (0xFFFFFFFF >> length)
+        return bisect_left(self._sorted, network), bisect_right(self._sorted, last)
+
+    def _group(self, network: int, length: int, row: int) -> int:
+        """The number of a group; a new one begins with this row."""
+        key = network << 6 | length
+        known = self._recent_groups.get(key)
+        if known is not None:
+            return known
+        low, high = self._bounds(network, length)
+        for place in range(low, high):
+            group = self._groups[self._places[place]]
+            if self.group_networks[group] == network and self.group_lengths[group] == length:
+                return group
+        self.group_networks.append(network)
+        self.group_lengths.append(length)
+        self._group_since.append(row)
+        self._recent_groups[key] = len(self._group_since) - 1
+        return self._recent_groups[key]
+
+    def _merge(self) -> None:
+        """Put the recent rows into the sorted index."""
+        merged, places, done = array("I"), array("I"), 0
+        for address in sorted(self._recent):
+            upto = bisect_left(self._sorted, address, done)
+            merged.extend(self._sorted[done:upto])
+            places.extend(self._places[done:upto])
+            merged.append(address)
+            places.append(self._recent[address])
+            done = upto
+        merged.extend(self._sorted[done:])
+        places.extend(self._places[done:])
+        self._sorted, self._places = merged, places
+        self._recent, self._recent_groups = {}, {}

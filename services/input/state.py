@@ -1,0 +1,202 @@
+"""The frontier as threads share it: one short lock around the pure state, a log that is durable before an answer.
+
+In memory first, then written, then synced outside the lock: what is not yet durable may be served, but is
+not acknowledged. After a failed write nothing more is acknowledged until a new snapshot holds everything.
+"""
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+from hopmap.errors import one_line
+from hopmap.identity import instance_id
+from hopmap.logs import event
+from hopmap.wire import decode
+from hopmap.wire.control import Control, OptOut
+from hopmap.wire.feedback import Feedback, HopReport
+from services.chassis.problem import Problem
+from services.input.core import record
+from services.input.core.frontier import Frontier, Judged, Learnt, Limits, NewPrefix, Record
+from services.input.core.serving import Drawn, draw
+from services.input.log import LogError
+from services.input.store import Replayed, Store
+
+_log = logging.getLogger(__name__)
+_SMALLEST_LOG = 4 << 20
+
+
+class State:
+    """One input's state on disk and in memory. `clock` gives unix seconds."""
+
+    def __init__(self, directory: Path, limits: Limits, seed: int, clock: Callable[[], float]) -> None:
+        self.store = Store(directory)
+        self.instance = instance_id(directory, "input")
+        self.lock = threading.Lock()
+        self._limits = limits
+        self._clock = clock
+        self.frontier = Frontier(new_generation(), seed, limits)
+        self.replayed: Replayed = self.store.replay(lambda value: record.apply(self.frontier, value))
+        self.frontier.recall_growth(self.now())
+        if self.replayed.torn_bytes or self.replayed.damaged_frames:
+            event(_log, logging.WARNING, "state_repaired", **self.replayed._asdict())
+
+    def now(self) -> int:
+        """Unix seconds."""
+        return int(self._clock())
+
+    def bootstrap(self, prefixes: Sequence[NewPrefix], seeds: Sequence[tuple[int, str, str]]) -> None:
+        """Take in what the service begins with; what is known already changes nothing. To be called before `start`."""
+        self.frontier.add_prefixes(prefixes)
+        self.frontier.add_seeds(seeds, self.now())
+
+    def start(self) -> None:
+        """Put all in a new snapshot and open the log. OSError as it comes."""
+        self.store.write_snapshot(self.store.turn(), record.records(self.frontier))
+
+    def draw(self, consumer: str, count: int) -> Drawn:
+        """The next targets of a consumer; what must be kept before they go out is kept."""
+        with self.lock:
+            drawn = draw(self.frontier, consumer, count, self.now())
+            if drawn.reserve:
+                drawn.cursor.ticket = self._append(record.cursor(drawn.reserve))
+            ticket, log = drawn.cursor.ticket, self.store.log
+        if log and ticket:
+            with _storage():
+                log.sync(ticket)
+        return drawn
+
+    def learn(self, hops: Sequence[HopReport]) -> Learnt:
+        """Take hops in; durable on return."""
+        with self.lock:
+            learnt = self.frontier.learn(hops, self.now())
+            wait = self._keep(learnt.record)
+        wait()
+        return learnt
+
+    def judge(self, feedback: Sequence[Feedback]) -> Judged:
+        """Take feedback in; durable on return."""
+        with self.lock:
+            judged = self.frontier.judge(feedback, self.now())
+            wait = self._keep(judged.record)
+        wait()
+        return judged
+
+    def steer(self, document: Control) -> None:
+        """Put a control document in force; durable on return. Stale when it does not follow."""
+        with self.lock:
+            wait = self._keep(self.frontier.steer(document))
+        wait()
+
+    def file_opt_outs(self, opt_outs: Sequence[OptOut]) -> None:
+        """Take the operator's file."""
+        with self.lock:
+            self.frontier.file_opt_outs(opt_outs)
+
+    def records(self) -> Iterator[Record]:
+        """The whole state as it is now."""
+        with self.lock:
+            return record.records(self.frontier)
+
+    def fresh(self) -> Frontier:
+        """An empty frontier with this one's limits, to read an import into."""
+        return Frontier(new_generation(), self.frontier.seed, self._limits)
+
+    def replace(self, frontier: Frontier) -> None:
+        """Put another frontier in the place of this one, with a generation of its own; all or nothing."""
+        with self.lock:
+            self._install(frontier)
+
+    def merge(self, other: Frontier) -> None:
+        """Add what another frontier knows to this one, under a new generation; all or nothing. Cursors stay."""
+        with self.lock:
+            merged = self.fresh()
+            for value in record.records(self.frontier):
+                record.apply(merged, value)
+            for value in record.records(other):
+                if value["record"] in {"prefixes", "found", "levels", "near"}:
+                    record.apply(merged, value)
+            self._install(merged)
+
+    def is_empty(self) -> bool:
+        """Whether nothing is known."""
+        return not (len(self.frontier.known) or len(self.frontier.prefixes))
+
+    def tend(self) -> None:
+        """Write a snapshot when the log has grown, or when a failed write must be made good."""
+        log = self.store.log
+        if log and (log.failed or log.size > max(_SMALLEST_LOG, self.store.snapshot_bytes // 2)):
+            self.snapshot()
+
+    def snapshot(self) -> None:
+        """Write a snapshot now; a failure is logged, and tried again by `tend`."""
+        try:
+            with self.lock:
+                number = self.store.turn()
+                records = record.records(self.frontier)
+                for one in self.frontier.cursors.values():
+                    one.ticket = 0
+            self.store.write_snapshot(number, records)
+        except OSError as error:
+            if self.store.log:
+                self.store.log.failed = one_line(error)
+            event(_log, logging.ERROR, "snapshot_failed", error=one_line(error))
+
+    def close(self) -> None:
+        """Keep every cursor exactly, and let go."""
+        self.snapshot()
+        try:
+            self.store.close()
+        except LogError as error:
+            event(_log, logging.ERROR, "log_not_closed", error=one_line(error))
+
+    def failure(self) -> str | None:
+        """Why nothing can be kept now, None when it can."""
+        return (self.store.log.failed or None) if self.store.log else "the state is not open yet"
+
+    def _install(self, frontier: Frontier) -> None:
+        frontier.generation = new_generation()
+        frontier.file_opt_outs(self.frontier.guard.filed())
+        frontier.recall_growth(self.now())
+        with _storage():
+            self.store.write_snapshot(self.store.turn(), record.records(frontier), keep_previous=False)
+        self.frontier = frontier
+
+    def _append(self, value: Record) -> int:
+        if self.store.log is None:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not_ready", "the state is not open yet")
+        with _storage():
+            return self.store.log.append(decode.dump(value))
+
+    def _keep(self, value: Record | None) -> Callable[[], None]:
+        """Write a record; what comes back waits until it, and all that was written before it, is durable."""
+        log = self.store.log
+        ticket = self._append(value) if value else None
+
+        def wait() -> None:
+            if log:
+                with _storage():
+                    log.sync(log.written if ticket is None else ticket)
+
+        return wait
+
+
+def new_generation() -> str:
+    """A name for a state."""
+    return f"g-{secrets.token_hex(8)}"
+
+
+@contextmanager
+def _storage() -> Iterator[None]:
+    try:
+        yield
+    except (LogError, OSError) as error:
+        raise Problem(
+            HTTPStatus.INSUFFICIENT_STORAGE,
+            "storage",
+            f"this can't be kept now ({one_line(error)}): free space in the state directory; nothing was acknowledged",
+            {"Retry-After": "15"},
+        ) from error

@@ -1,0 +1,164 @@
+"""The state directory: snapshots and logs. Snapshot N holds all that came before log N.
+
+At start the newest whole snapshot is read and every log from its number on. A snapshot is written beside
+the old one and put in its place by rename; the one before is kept with its logs, should the new one be damaged.
+"""
+
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hopmap.errors import UserError
+from hopmap.identity import make_directory, sync_directory
+from hopmap.wire import decode
+from hopmap.wire.decode import WireError
+from services.input.core.frames import frame, scan
+from services.input.core.frontier import Record
+from services.input.log import Log, LogError
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+_NAME = re.compile(r"(snapshot|log)-(\d{20})")
+
+
+class Replayed(NamedTuple):
+    """What a start found: records taken in, and what was damaged."""
+
+    records: int
+    torn_bytes: int
+    damaged_frames: int
+
+
+class Store:
+    """The files of one state, held by a lock for this process."""
+
+    def __init__(self, directory: Path) -> None:
+        make_directory(directory)
+        self.directory = directory
+        self._lock = self._hold()
+        self.log: Log | None = None
+        self.number = 0
+        self.snapshot_bytes = 0
+
+    def replay(self, take: Callable[[Any], None]) -> Replayed:
+        """Give every record of the state, in order, to `take`."""
+        counts = [0, 0, 0]
+        begin, content = self._newest_snapshot()
+        self._take(content, take, counts)
+        for number in self._numbers("log"):
+            self.number = max(self.number, number)
+            if number >= begin:
+                self._take(self._read("log", number), take, counts)
+        self.number = max([self.number, *self._numbers("snapshot")])
+        return Replayed(*counts)
+
+    def turn(self) -> int:
+        """Begin a new log; its number, for the snapshot that goes with it. OSError as it comes."""
+        fresh = Log(self._path("log", self.number + 1))
+        before, self.log = self.log, fresh
+        self.number += 1
+        if before:
+            try:
+                before.close()
+            except LogError:
+                if not before.failed:
+                    raise
+        return self.number
+
+    def write_snapshot(self, number: int, records: Iterable[Record], *, keep_previous: bool = True) -> None:
+        """Write the snapshot that goes before log `number`, then remove what it makes needless. OSError as it comes."""
+        path = self._path("snapshot", number)
+        temporary = path.with_name(f".{path.name}.new")
+        try:
+            with os.fdopen(os.open(temporary, _NEW, 0o600), "wb") as file:
+                count = 0
+                for record in records:
+                    file.write(frame(decode.dump(record)))
+                    count += 1
+                file.write(frame(decode.dump({"record": "end", "records": count})))
+                file.flush()
+                os.fsync(file.fileno())
+                self.snapshot_bytes = file.tell()
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_directory(self.directory)
+        self._remove_old(keep=2 if keep_previous else 1)
+
+    def close(self) -> None:
+        """Close the log and let the directory go."""
+        if self.log:
+            self.log.close()
+        os.close(self._lock)
+
+    def _newest_snapshot(self) -> tuple[int, bytes]:
+        """(number, content) of the newest whole snapshot; without one, of the oldest damaged; (0, b"") without any."""
+        found = 0, b""
+        for number in reversed(self._numbers("snapshot")):
+            found = number, self._read("snapshot", number)
+            if _is_whole(found[1]):
+                break
+        return found
+
+    def _take(self, content: bytes, take: Callable[[Any], None], counts: list[int]) -> None:
+        for piece in scan(content):
+            if piece.payload is None:
+                counts[1] += piece.lost
+                continue
+            try:
+                take(decode.parse(piece.payload))
+                counts[0] += 1
+            except WireError:
+                counts[2] += 1
+
+    def _remove_old(self, keep: int) -> None:
+        snapshots = self._numbers("snapshot")[-keep:]
+        for kind in ("snapshot", "log"):
+            for number in self._numbers(kind):
+                if number < snapshots[0]:
+                    self._path(kind, number).unlink(missing_ok=True)
+
+    def _numbers(self, kind: str) -> list[int]:
+        matches = (_NAME.fullmatch(path.name) for path in self.directory.iterdir())
+        return sorted(int(match[2]) for match in matches if match and match[1] == kind)
+
+    def _path(self, kind: str, number: int) -> Path:
+        return self.directory / f"{kind}-{number:020d}"
+
+    def _read(self, kind: str, number: int) -> bytes:
+        path = self._path(kind, number)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise UserError(
+                f"cannot read {path}: {error.strerror}; the state is kept, mend it and start again"
+            ) from error
+
+    def _hold(self) -> int:
+        path = self.directory / "lock"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise UserError(
+                f"cannot write in {self.directory}: {error.strerror}; give another with --state-dir"
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise UserError(
+                f"{self.directory} is in use by another hopmap input: stop it, or give another with --state-dir"
+            ) from error
+        return descriptor
+
+
+def _is_whole(content: bytes) -> bool:
+    last, count = b"", 0
+    for piece in scan(content):
+        if piece.payload is None:
+            return False
+        last, count = piece.payload, count + 1
+    return last == decode.dump({"record": "end", "records": count - 1})
