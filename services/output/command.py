@@ -3,6 +3,7 @@
 import random
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from hopmap import __version__, config, logs
@@ -43,31 +44,16 @@ def run(argv: list[str]) -> int:
 
 def serve(settings: OutputSettings) -> int:
     """Compose the service and run it."""
-    folder = Path(settings.db_dir)
-    reserve = int(settings.reserve_mb * 1e6)
+    folder, reserve = Path(settings.db_dir), int(settings.reserve_mb * 1e6)
     results_at, queries_at, tokens = settings.listen_on(settings.port), settings.query_addresses(), settings.tokens()
+    clients = _clients(settings)
     held = lock(folder)
     counters = Counters()
-    file, state = open_store(folder, most_hops=settings.max_hops, most_feedback=settings.max_feedback, now=time.time())
-    state.keep_inputs(settings.input_url)
     tidier = Tidier(folder, settings.keep_files, counters)
     forwarders: list[Forwarder] = []
-
-    def wake() -> None:
-        for forwarder in forwarders:
-            forwarder.wake()
-
-    writer = Writer(
-        folder,
-        file,
-        state,
-        Limits(int(settings.max_size_mb * 1e6), settings.rotation_days * 86_400, reserve),
-        counters=counters,
-        clock=time.time,
-        on_news=wake,
-        on_retired=tidier.retire,
-    )
-    forwarders += _forwarders(settings, folder / STATE, writer)
+    writer = _writer(settings, counters, tidier, forwarders)
+    draw = random.SystemRandom().random
+    forwarders += [Forwarder(one.endpoint.url, one, folder / STATE, write=writer.call, draw=draw) for one in clients]
     statistics = Statistics(folder, folder / STATE, writer, counters, forwarders)
     service = Service(
         info=ServiceInfo("output", __version__, instance_id(folder, "output"), CAPABILITIES),
@@ -76,7 +62,7 @@ def serve(settings: OutputSettings) -> int:
         tokens=tokens,
     )
     OutputMetrics(statistics, service.registry)
-    bounds = listen.Bounds(body_bytes=int(settings.max_body_mb * 1e6))
+    bounds = listen.Bounds(body_bytes=int(2e6 * settings.max_body_mb))  # what is a little too large is told so by us
     take = results_app(service, settings, writer, counters)
     ask = queries_app(service, writer, Reading(folder, writer, reserve), statistics)
     listeners = [listen.Listener(take, address, bounds) for address in results_at]
@@ -96,15 +82,36 @@ def serve(settings: OutputSettings) -> int:
     return listen.run(service, listeners, close)
 
 
-def _forwarders(settings: OutputSettings, state_path: Path, writer: Writer) -> list[Forwarder]:
+def _clients(settings: OutputSettings) -> list[Client]:
     """One for each input; UserError when the token would go there in the clear."""
     token = settings.input_token()
     try:
-        clients = [Client(endpoint(url), token, settings.private_networks) for url in settings.input_url]
+        return [Client(endpoint(url), token, settings.private_networks) for url in settings.input_url]
     except ValueError as error:
         raise UserError(f"input_url: {error}") from error
-    draw = random.SystemRandom().random
-    return [
-        Forwarder(url, client, state_path, write=writer.call, draw=draw)
-        for url, client in zip(settings.input_url, clients, strict=True)
-    ]
+
+
+def _writer(settings: OutputSettings, counters: Counters, tidier: Tidier, forwarders: Sequence[Forwarder]) -> Writer:
+    """The writer over what is on disk; it wakes the forwarders and hands full files to the tidier."""
+    folder = Path(settings.db_dir)
+    file, state = open_store(folder, most_hops=settings.max_hops, most_feedback=settings.max_feedback, now=time.time())
+    state.keep_inputs(settings.input_url)
+
+    def wake() -> None:
+        for forwarder in forwarders:
+            forwarder.wake()
+
+    return Writer(
+        folder,
+        file,
+        state,
+        Limits(
+            rotate_bytes=int(settings.max_size_mb * 1e6),
+            rotate_seconds=settings.rotation_days * 86_400,
+            reserve_bytes=int(settings.reserve_mb * 1e6),
+        ),
+        counters=counters,
+        clock=time.time,
+        on_news=wake,
+        on_retired=tidier.retire,
+    )
