@@ -95,6 +95,7 @@ def _input(settings: UpSettings, places: Places) -> Part:
         f"--unix={places.sockets}/input.sock",
         f"--state-dir={places.data}/input",
         f"--seed-budget={settings.seed_budget}",
+        f"--seed-choice={settings.seed}",
     )
     return Part("input", argv, f"http://127.0.0.1:{settings.input_port}")
 

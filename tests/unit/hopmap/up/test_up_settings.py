@@ -1,0 +1,180 @@
+"""What `hopmap up` refuses before it starts anything, and what it would start."""
+
+import argparse
+import io
+import socket
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hopmap import config
+from hopmap.errors import UserError
+from hopmap.up import checks, consent
+from hopmap.up.config import UpSettings
+from hopmap.up.parts import Places, agent_configs, plan
+
+
+def settings(**flags: str) -> UpSettings:
+    return config.load(UpSettings, "up", argparse.Namespace(**flags), {})
+
+
+PLACES = Places(Path("/data"), Path("/run/x"))
+
+
+def test_parts_start_services_first_and_probers_last() -> None:
+    assert [part.name for part in plan(settings(), PLACES)] == ["input", "output", "manager", "lab"]
+
+
+def test_every_part_is_told_of_the_others() -> None:
+    chosen = settings(input_port="1001", output_port="1002", output_health_port="1003", manager_port="1004", seed="9")
+    by_name = {part.name: part for part in plan(chosen, PLACES)}
+    assert "--unix=/run/x/input.sock" in by_name["input"].argv
+    assert "--input-url=unix:///run/x/input.sock" in by_name["output"].argv
+    assert {"--inputs=http://127.0.0.1:1001", "--outputs=http://127.0.0.1:1003"} <= set(by_name["manager"].argv)
+    assert by_name["manager"].ready == "http://127.0.0.1:1004"
+    lab = by_name["lab"].argv
+    assert {"--workers=3", "--seed=9", "--transport=auto"} <= set(lab[: lab.index("--")])
+    assert lab[-1] == "/data/agents/agent-{worker}.yaml"
+
+
+def test_lab_agents_reach_the_services_over_unix_sockets_and_have_a_home_each() -> None:
+    configs = {path.name: yaml.safe_load(text) for path, text in agent_configs(settings(agents="2"), PLACES).items()}
+    assert sorted(configs) == ["agent-0.yaml", "agent-1.yaml"]
+    for number in (0, 1):
+        keys = configs[f"agent-{number}.yaml"]
+        assert keys["input_file"] == "unix:///run/x/input.sock"
+        assert keys["output_file"] == "unix:///run/x/output.sock"
+        assert keys["state_dir"] == f"/data/agents/agent-{number}"
+        assert keys["health_check_port"] == 0
+
+
+def test_on_the_internet_agents_keep_their_polite_defaults_and_say_who_asks() -> None:
+    chosen = settings(world="internet", contact="mailto:you@example.org")
+    assert [part.name for part in plan(chosen, PLACES)] == ["input", "output", "manager", "agent-0"]
+    (text,) = agent_configs(chosen, PLACES).values()
+    keys = yaml.safe_load(text)
+    assert keys["contact"] == "mailto:you@example.org"
+    assert not {"packets_per_second", "per_prefix_per_second", "per_router_per_second", "interval_seconds"} & set(keys)
+
+
+def test_parts_can_not_share_a_port() -> None:
+    with pytest.raises(UserError, match="two parts can't share a port"):
+        settings(manager_port="8080")
+
+
+@pytest.mark.parametrize(
+    ("contact", "says"),
+    [
+        (None, "needs a contact"),
+        ("", "needs a contact"),
+        ("you@example.org", "must be like mailto:"),
+        ("http://example.org", "must be like mailto:"),
+        ("mailto:a@b\nX-Forged: 1", "must be like mailto:"),
+    ],
+)
+def test_the_internet_is_not_mapped_without_a_contact(contact: str | None, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        checks.check_contact("internet", contact)
+
+
+def test_the_lab_needs_no_contact() -> None:
+    checks.check_contact("lab", None)
+    checks.check_contact("internet", "https://example.org/probes")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def asked(answers: io.StringIO, **flags: str) -> str:
+    shown = io.StringIO()
+    chosen = settings(world="internet", contact="mailto:you@example.org", **flags)
+    consent.ask(chosen, Path("/data"), shown, answers)
+    return shown.getvalue()
+
+
+def test_before_the_internet_is_probed_it_is_said_who_what_how_fast_and_in_whose_name() -> None:
+    text = asked(Terminal("y\n"))
+    for said in ("real internet", "1 agent", "19,000 addresses", "0.1 packet/s", "mailto:you@example.org", "/data"):
+        assert said in text
+
+
+@pytest.mark.parametrize("word", ["", "\n", "n\n", "no\n", "yo\n"])
+def test_anything_but_yes_is_a_no(word: str) -> None:
+    with pytest.raises(UserError, match="not started"):
+        asked(Terminal(word))
+
+
+def test_without_a_terminal_only_the_flag_says_yes() -> None:
+    with pytest.raises(UserError, match="say --yes"):
+        asked(io.StringIO("y\n"))
+    assert "Go on?" not in asked(io.StringIO(), yes="true")
+
+
+def test_a_port_in_use_is_named_with_the_flag_that_changes_it() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=rf"port {port} is in use.*--output-port"):
+            checks.check_ports({"--output-port": port})
+
+
+def test_one_run_at_a_time_in_a_data_directory(tmp_path: Path) -> None:
+    again = checks.locked(tmp_path)
+    with checks.locked(tmp_path), pytest.raises(UserError, match=r"another hopmap up \(process \d+\) uses"):
+        again.__enter__()
+    with checks.locked(tmp_path):
+        pass
+
+
+def test_a_data_directory_that_can_not_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot make the directory"), checks.locked(tmp_path / "file" / "data"):
+        pass
+
+
+def test_sockets_are_in_a_short_data_directory_and_go_with_the_run(tmp_path: Path) -> None:
+    short = tmp_path / "d"
+    short.mkdir()
+    if not checks.fits(short / "sockets"):
+        pytest.skip("the temporary directory's own path is long here")
+    with checks.socket_directory(short, {}) as made:
+        assert made == short / "sockets"
+        assert made.stat().st_mode & 0o777 == 0o700
+    assert list(short.iterdir()) == []
+
+
+def test_a_long_data_directory_gets_a_short_place_for_its_sockets(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    runtime = tmp_path / "r"
+    runtime.mkdir()
+    if not checks.fits(runtime / "hopmap-up-12345678"):
+        pytest.skip("the temporary directory's own path is long here")
+    with checks.socket_directory(deep, {"XDG_RUNTIME_DIR": str(runtime)}) as made:
+        assert made.parent == runtime
+        assert checks.fits(made)
+    assert list(runtime.iterdir()) == []
+    assert list(deep.iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    left = tmp_path / "hopmap-up-0a0b0c0d"
+    left.mkdir()
+    (left / "input.sock").write_text("")
+    (deep / "sockets.at").write_text(f"{left}\n")
+    with checks.socket_directory(deep, {"XDG_RUNTIME_DIR": "/tmp"}):
+        assert not left.exists()
+
+
+def test_a_note_that_names_another_directory_removes_nothing(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (tmp_path / "sockets.at").write_text(f"{precious}\n")
+    with checks.socket_directory(tmp_path, {"XDG_RUNTIME_DIR": "/tmp"}):
+        assert precious.exists()
