@@ -35,9 +35,9 @@ def filter_program(identifier: int) -> bytes:
         (load_header_length, 0, 0, 0),
         (load_byte, 0, 0, 0),
         (equal, 4, 0, 0),  # echo reply: look at its identifier
-        (equal, 5, 0, 3),
-        (equal, 4, 0, 11),
-        (equal, 3, 0, 12),
+        (equal, 6, 0, 3),
+        (equal, 5, 0, 11),
+        (equal, 4, 0, 12),
         (answer, 0, 0, 0),
         (load_half, 0, 0, 4),
         (equal, 1, 0, identifier),

@@ -1,0 +1,141 @@
+"""Recall, false links and cost of the agent's traces beside scamper's, in one lab world and one run.
+
+    python benchmarks/trace_recall.py --targets 2000 --rate 1000 --seed 1
+
+Needs root, /dev/net/tun and scamper. The caps on networks and near routers are lifted: what is compared
+is tracing, at the same rate over the same targets; manners are tested elsewhere.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from agents.core.measurement import Finding, Job
+from agents.core.trace import LIMITS
+from agents.probe.engine import Engine, EngineSettings
+from agents.probe.guard import Guard, LiveNamespace
+from agents.probe.kernel import KernelTransport
+from hopmap.addresses import number, text
+from hopmap.wire.result import Result, encode_result
+
+IDENTIFIER = 0x6870
+AGENT = "bench"
+
+
+def trace_all(targets: list[int], rate: float, out: TextIO) -> Engine:
+    """Measure every target through this namespace's lab device, a result a line into `out`."""
+    transport = KernelTransport(IDENTIFIER, Guard("", LiveNamespace()))
+    settings = EngineSettings(
+        IDENTIFIER,
+        b"benchmark",
+        packets_per_second=rate,
+        per_network=None,
+        per_near_hop=None,
+        trace=LIMITS._replace(near_attempts=LIMITS.attempts),  # as many as scamper -q 2 makes
+    )
+    engine = Engine(transport, settings)
+    waiting, done = iter(targets), 0
+    while done < len(targets):
+        for _ in range(engine.room()):
+            target = next(waiting, None)
+            if target is None:
+                break
+            engine.submit(Job(target, time.monotonic() + 600.0))
+        for finding in engine.step(0.5):
+            done += 1
+            out.write(json.dumps(encode_result(as_result(finding, done))) + "\n")
+    transport.close()
+    return engine
+
+
+def as_result(finding: Finding, sequence: int) -> Result:
+    """A finding as it would be handed in."""
+    started = datetime.fromtimestamp(finding.started, UTC)
+    return Result(
+        id=f"{AGENT}:run:{sequence}",
+        agent=AGENT,
+        target=text(finding.job.address),
+        started=stamp(started),
+        ping=finding.ping,
+        trace=finding.trace,
+    )
+
+
+def stamp(when: datetime) -> str:
+    """UTC with milliseconds, as results carry it."""
+    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
+
+
+def inside(folder: Path, rate: float) -> None:
+    """What runs in the lab: first the agent's engine, then scamper, over the same list."""
+    targets = [number(line) for line in (folder / "targets.txt").read_text().split()]
+    figures: dict[str, dict[str, float]] = {}
+    began, used = time.monotonic(), time.process_time()
+    with (folder / "hopmap.ndjson").open("w") as out:
+        engine = trace_all(targets, rate, out)
+    figures["hopmap"] = {"seconds": time.monotonic() - began, "cpu": time.process_time() - used}
+    print(engine.counters, file=sys.stderr)
+    began = time.monotonic()
+    pace = ["-p", str(int(rate)), "-w", "1000"]
+    where = ["-O", "json", "-o", str(folder / "scamper.json"), "-f", str(folder / "targets.txt")]
+    subprocess.run(["scamper", *pace, *where, "-c", f"trace -P icmp-paris -q 2 -m {LIMITS.max_hops}"], check=True)
+    figures["scamper"] = {"seconds": time.monotonic() - began, "cpu": 0.0}
+    (folder / "figures.json").write_text(json.dumps(figures))
+
+
+def hopmap(*arguments: str) -> str:
+    """Run a hopmap command; gives what it prints."""
+    command = [sys.executable, "-m", "hopmap", *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def outside(options: argparse.Namespace, folder: Path) -> None:
+    """Choose targets, run both in one lab, score and print."""
+    world = ["--seed", str(options.seed), "--preset", options.preset]
+    alive = [] if options.dead_too else ["--alive"]
+    listed = hopmap("lab", "targets", "--count", str(options.targets), "--one-per-24", *alive, *world)
+    (folder / "targets.txt").write_text(listed)
+    again = [sys.executable, __file__, "--inside", str(folder), "--rate", str(options.rate)]
+    truth = folder / "truth.jsonl"
+    hopmap("lab", "--quiet", *world, "--loss", str(options.loss), "--truth", str(truth), "--", *again)
+    files = [str(folder / "hopmap.ndjson"), str(folder / "scamper.json")]
+    scores = json.loads(hopmap("lab", "score", "--truth", str(truth), "--agents", f"{AGENT}=0", "--json", *files))
+    figures = json.loads((folder / "figures.json").read_text())
+    print(
+        f"{options.targets} targets, {options.preset} world {options.seed}, loss {options.loss}, {options.rate:.0f}/s"
+    )
+    print("              traced  probes/target  interfaces %  links %  false  seconds")
+    for name, score in zip(("hopmap", "scamper"), scores, strict=False):
+        print(
+            f"{name:<12}{score['flows']:>8}{score['probes'] / options.targets:>15.2f}"
+            f"{100 * score['interfaces']['recall']:>14.1f}{100 * score['links']['recall']:>9.1f}"
+            f"{score['false_links']:>7}{figures[name]['seconds']:>9.1f}  {score['false_causes'] or ''}"
+        )
+
+
+def main() -> None:
+    """Parse and go."""
+    parser = argparse.ArgumentParser(description="the agent's traces beside scamper's, in the lab")
+    parser.add_argument("--targets", type=int, default=2000)
+    parser.add_argument("--rate", type=float, default=1000.0, help="packets per second, both")
+    parser.add_argument("--seed", type=int, default=1, help="which world")
+    parser.add_argument("--preset", default="default")
+    parser.add_argument("--loss", type=float, default=0.0)
+    parser.add_argument("--dead-too", action="store_true", help="also targets that do not answer")
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inside:
+        inside(options.inside, options.rate)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        outside(options, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
