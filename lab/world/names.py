@@ -1,9 +1,13 @@
 """Names: a router's interface has one in the invented zone .lab, and any server asked for it (PTR) knows it."""
 
+from typing import NamedTuple
+
 from lab.world.dice import mix
 
 PORT = 53
 _PTR, _IN, _TTL = 12, 1, 300
+_HEADER = 12
+_BYTE = range(256)
 _LABELS = 6  # a.b.c.d.in-addr.arpa
 
 
@@ -14,24 +18,35 @@ def interface_name(router: str, address: int) -> str:
     return f"ae-{mix(address) % 32}.{router}"
 
 
-def asked_address(query: bytes) -> tuple[int, bytes] | None:
-    """The address that a DNS query's first question (RFC 1035) asks the name of, and the question's bytes."""
-    if len(query) < 12 or query[2] & 0xF8 or query[4:6] != b"\0\1":
+class Asked(NamedTuple):
+    """A DNS question: its bytes, and the address whose name it asks, if it is of that kind."""
+
+    question: bytes
+    address: int | None
+
+
+def asked(query: bytes) -> Asked | None:
+    """The first question of a DNS query (RFC 1035); None for what is no query."""
+    if len(query) < _HEADER or query[2] & 0xF8 or query[4:6] != b"\0\1":
         return None
-    labels, place = [], 12
+    labels, place = [], _HEADER
     while place < len(query) and query[place]:
         end = place + 1 + query[place]
         labels.append(query[place + 1 : end].decode("ascii", "replace").lower())
         place = end
-    question = query[12 : place + 5]
-    if len(question) != place - 7 or question[-4:] != bytes((0, _PTR, 0, _IN)):
+    question = query[_HEADER : place + 5]
+    if len(question) != place + 5 - _HEADER:
         return None
+    return Asked(question, _address(labels) if question[-4:] == bytes((0, _PTR, 0, _IN)) else None)
+
+
+def _address(labels: list[str]) -> int | None:
+    """The address in d.c.b.a.in-addr.arpa."""
     if len(labels) != _LABELS or labels[4:] != ["in-addr", "arpa"]:
         return None
-    parts = labels[3::-1]
-    if not all(part.isdigit() and int(part) < 256 for part in parts):
+    if not all(label.isdecimal() and label.isascii() and int(label) in _BYTE for label in labels[:4]):
         return None
-    return int.from_bytes(bytes(int(part) for part in parts), "big"), question
+    return int.from_bytes(bytes(int(label) for label in labels[3::-1]), "big")
 
 
 def reply(query: bytes, question: bytes, name: str | None) -> bytes:

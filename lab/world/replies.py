@@ -17,6 +17,7 @@ LONG_QUOTE = 128
 NEAR_HOPS = 4
 _ARP_MS = 3000.0  # how long a last router looks for a host before it says that there is none
 _TCP_LEAST = 20
+_HOME_TTL = 64
 _WEB = {80, 443}
 
 #: Milliseconds from sending to arrival, and the packet that arrives.
@@ -49,6 +50,9 @@ class Replies:
     def answer(self, probe: Probe) -> Answer | None:
         """What comes of a probe: an error from where its TTL ends, or what waits at its target."""
         ttl = probe.packet[8]
+        told = self._dns(probe) if probe.packet[9] == packets.UDP else None
+        if told is not None:
+            return told
         if ttl <= probe.path.length or probe.route.fate.kind == hosts.LOOP:
             return self._expire(probe, ttl)
         return self._arrive(probe)
@@ -123,6 +127,18 @@ class Replies:
             return self._complain(probe, hop, ms + wait, (packets.UNREACHABLE, probe.route.fate.code), (length, left))
         return None
 
+    def _dns(self, probe: Probe) -> Answer | None:
+        """The home router takes every question to any DNS server for itself, so that no tool waits for names."""
+        body = probe.packet[probe.head :]
+        asked = names.asked(body[8:]) if body[2] << 8 | body[3] == names.PORT else None
+        if asked is None:
+            return None
+        name = None if asked.address is None else self.naming.name_of(asked.address)
+        ends = probe.route.target, probe.origin.source, _HOME_TTL
+        message = names.reply(body[8:], asked.question, name)
+        home = probe.origin.access.lanes[0].hops[0]
+        return 2.0 * home.ms, packets.udp_answer(ends, (names.PORT, body[0] << 8 | body[1]), message)
+
     def _host(self, probe: Probe) -> Answer | None:
         """A host, or a router spoken to by its address."""
         out = _PROTOCOLS[probe.packet[9]](self, probe) if probe.packet[9] in _PROTOCOLS else None
@@ -149,18 +165,12 @@ class Replies:
         return packets.tcp_answer(body, ends, listening=port in _WEB or dice >> 62 == 0, number=dice & 0xFFFFFFFF)
 
     def _udp(self, probe: Probe) -> bytes | None:
-        """No host listens on UDP, but for the DNS, which knows the names of interfaces (any address answers)."""
-        body, ends = probe.packet[probe.head :], self._ends(probe)
-        if body[2] << 8 | body[3] == names.PORT:
-            asked = names.asked_address(body[8:])
-            if asked is not None:
-                message = names.reply(body[8:], asked[1], self.naming.name_of(asked[0]))
-                return packets.udp_answer(ends, (names.PORT, body[0] << 8 | body[1]), message)
+        """No host listens."""
         router = probe.route.router
         if router is not None and not self.limits.allows(router, probe.origin.source, probe.now):
             return None
         quoted = packets.quote(probe.packet, probe.head + 8, max(1, probe.packet[8] - probe.path.length))
-        return packets.error(ends, (packets.UNREACHABLE, packets.PORT_UNREACHABLE), quoted)
+        return packets.error(self._ends(probe), (packets.UNREACHABLE, packets.PORT_UNREACHABLE), quoted)
 
 
 _PROTOCOLS = {
