@@ -39,7 +39,7 @@ class ControlPoll:
         self._steady = steady
         self._rng = rng
         self._seconds = seconds
-        self._failover = Failover(len(clients), rng)
+        self._failover = Failover(len(clients), rng, longest=seconds)
         self._etags = [""] * len(clients)
         self._asked_for_all = False
 

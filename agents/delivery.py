@@ -65,9 +65,10 @@ class Delivery:
         if place is None:
             return min(self._failover.wait(now), _SYNC_SECONDS)
         batch = self._spool.peek(self._size)
-        if batch.lines:
-            self._deliver(batch, place)
         self._waiting_since = None
+        if not batch.lines:
+            return _LOOK_AGAIN
+        self._deliver(batch, place)
         return 0.0
 
     def _due(self, now: float) -> bool:

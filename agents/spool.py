@@ -115,9 +115,10 @@ class Spool:
         with self._lock:
             while True:
                 found = self._read(self._segments[0], most).frames
-                if found or len(self._segments) == 1:
-                    last = found[-1].sequence if found else self._tally.counts.done
-                    return Batch([frame.line for frame in found], last)
+                if found:
+                    return Batch([frame.line for frame in found], found[-1].sequence)
+                if len(self._segments) == 1:
+                    return self._nothing_left()
                 self._finish_oldest(intact=0)
 
     def acknowledge(self, batch: Batch, *, delivered: int = 0, duplicate: int = 0, refused: int = 0) -> None:
@@ -141,6 +142,13 @@ class Spool:
         finally:
             os.close(self._descriptor)
             self._tally.close()
+
+    def _nothing_left(self) -> Batch:
+        """Once all of the active segment was looked through, what damage had taken from it is passed."""
+        if self._safe_size == self._sizes[self._segments[0]] and self.waiting:
+            self._pass(self._next - 1, 0)
+            self._save()
+        return Batch([], self._tally.counts.done)
 
     def _path(self, first: int) -> Path:
         return self._directory / f"{first:020d}.seg"

@@ -10,9 +10,10 @@ _LONGEST_ASKED = 3600.0  # a Retry-After is honoured up to here
 class Failover:
     """The state of `places` equal services, the first being the one to stay with."""
 
-    def __init__(self, places: int, rng: Callable[[], float]) -> None:
-        """`rng` gives floats from 0 to 1."""
+    def __init__(self, places: int, rng: Callable[[], float], longest: float = _LONGEST_WAIT) -> None:
+        """`rng` gives floats from 0 to 1; `longest` is how long a place in trouble is left alone at most."""
         self._rng = rng
+        self._longest = longest
         self._failures = [0] * places
         self._not_before = [0.0] * places
 
@@ -29,7 +30,7 @@ class Failover:
 
         Full jitter over the upper half: a fleet that lost its service together does not come back together.
         """
-        wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(self._failures[place], 16))
+        wait = min(self._longest, _FIRST_WAIT * 2.0 ** min(self._failures[place], 16))
         wait *= 0.5 + 0.5 * self._rng()
         if retry_after is not None:
             wait = max(wait, min(retry_after, _LONGEST_ASKED) * (1 + 0.1 * self._rng()))

@@ -148,6 +148,19 @@ def test_flipped_anywhere_one_result_is_lost_and_counted(tmp_path: Path) -> None
         spool.close()
 
 
+def test_a_torn_tail_alone_does_not_wait_for_ever(tmp_path: Path) -> None:
+    spool = open_spool(tmp_path)
+    fill(spool, 1)
+    spool.close()
+    os.truncate(segments(tmp_path)[0], 9)
+    again = open_spool(tmp_path)
+    assert again.waiting == 1
+    assert again.peek(5).lines == []
+    assert (again.waiting, again.counts.lost) == (0, 1)
+    assert sequence(fill(again, 1)[0]) == 2
+    again.close()
+
+
 def test_damage_in_a_closed_segment_is_counted_when_it_is_passed(tmp_path: Path) -> None:
     spool = open_spool(tmp_path)
     made = fill(spool, 12)

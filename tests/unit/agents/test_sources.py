@@ -1,0 +1,87 @@
+"""Sources: leases out of HTTP answers and files, and whose fault it is when there are none."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.sources import FILE_LEASE, FileSource, HttpSource, Lease, SourceDown, Supply
+from hopmap.addresses import number
+from hopmap.errors import UserError
+
+TARGETS = {
+    "schema": 1,
+    "targets": [
+        {"address": "8.8.8.8", "lease_seconds": 60, "why": {"kind": "seed"}, "hints": {"distance": 9}, "newer": 1},
+        {"address": "1.1.1.1", "lease_seconds": 90.5, "why": {"kind": "hop"}},
+    ],
+}
+
+
+def test_targets_over_http_run_out_by_our_clock(client: Any, clock: Any) -> None:
+    source = HttpSource(client.will(200, TARGETS), clock.steady)
+    assert source.take(7) == Supply([Lease(number("8.8.8.8"), 1060), Lease(number("1.1.1.1"), 1090.5)])
+    assert client.asked == [("GET", "/?count=7", None, {"Accept": "application/json"})]
+
+
+def test_nothing_due_says_how_long_to_wait(client: Any, clock: Any) -> None:
+    source = HttpSource(client.will(204, retry_after="17").will(204), clock.steady)
+    assert source.take(1) == Supply([], 17.0)
+    assert source.take(1) == Supply([], None)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (503, {"error": "unavailable", "detail": "starting"}, "answered 503: unavailable: starting"),
+        (401, b"<html>who are you</html>", "answered 401$"),
+        (200, b"<html>sign in to the hotel</html>", "gave no targets"),
+        (200, {"schema": 1, "targets": [{"address": "999.1.1.1"}]}, r"targets\[0\]\.address"),
+    ],
+)
+def test_other_answers_are_the_services_fault(client: Any, clock: Any, status: int, body: object, said: str) -> None:
+    source = HttpSource(client.will(status, body, retry_after="5"), clock.steady)
+    with pytest.raises(SourceDown, match=said) as caught:
+        source.take(1)
+    assert caught.value.retry_after == (None if status == 200 else 5.0)
+
+
+def test_a_service_that_is_not_there(client: Any, clock: Any) -> None:
+    with pytest.raises(SourceDown, match="nobody there"):
+        HttpSource(client.will_be_down(), clock.steady).take(1)
+
+
+def test_a_file_is_read_once_a_cycle(tmp_path: Path, clock: Any) -> None:
+    path = tmp_path / "targets"
+    path.write_text("# ours\n8.8.8.8\n\n  1.1.1.1  # two\nexample.org\n9.9.9.9")
+    source = FileSource(path, clock.steady)
+    first = source.take(2)
+    assert first == Supply([Lease(number("8.8.8.8"), 1000 + FILE_LEASE), Lease(number("1.1.1.1"), 1000 + FILE_LEASE)])
+    assert source.take(2) == Supply([Lease(number("9.9.9.9"), 1000 + FILE_LEASE)], bad=1)
+    assert source.take(2) == Supply([])
+    path.write_text("7.7.7.7\n")
+    assert [lease.address for lease in source.take(2).leases] == [number("7.7.7.7")]
+
+
+def test_a_line_without_end_is_cut_not_kept(tmp_path: Path, clock: Any) -> None:
+    path = tmp_path / "targets"
+    path.write_text("8" * 1000 + "\n8.8.8.8\n")
+    supply = FileSource(path, clock.steady).take(5)
+    assert [lease.address for lease in supply.leases] == [number("8.8.8.8")]
+    assert supply.bad == 4
+
+
+def test_a_missing_file_is_told_at_once(tmp_path: Path, clock: Any) -> None:
+    with pytest.raises(UserError, match="cannot read input_file"):
+        FileSource(tmp_path / "none", clock.steady)
+
+
+def test_a_file_that_goes_away_later_may_come_back(tmp_path: Path, clock: Any) -> None:
+    path = tmp_path / "targets"
+    path.write_text("8.8.8.8\n")
+    source = FileSource(path, clock.steady)
+    path.unlink()
+    with pytest.raises(SourceDown, match="cannot read"):
+        source.take(1)
+    path.write_text("8.8.8.8\n")
+    assert len(source.take(1).leases) == 1
