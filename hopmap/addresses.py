@@ -15,6 +15,11 @@ def number(text: str) -> int:
     return int(a) << 24 | int(b) << 16 | int(c) << 8 | int(d)
 
 
+def is_address(text: str) -> bool:
+    """Whether it is the canonical text of an address."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
 def text(address: int) -> str:
     """The dotted text of a u32."""
     return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"

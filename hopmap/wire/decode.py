@@ -115,7 +115,7 @@ def string(value: object, where: str, longest: int) -> str:
         raise WireError(where, f"must be text, not {_kind(value)}")
     if len(value) > longest:
         raise WireError(where, f"is longer than {longest} characters")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise WireError(where, "holds a lone surrogate")
     return value
 

@@ -1,6 +1,7 @@
 """What a result teaches the input services: routers worth probing, and what came of its target."""
 
-from itertools import chain
+from functools import lru_cache
+from itertools import chain, islice
 
 from hopmap import addresses
 from hopmap.data.special import special_use
@@ -12,14 +13,24 @@ _UNREACHABLE = 3
 _PROHIBITED = frozenset({9, 10, 13})  # RFC 1812 5.2.7.1: administratively prohibited
 
 
-def hops_worth_probing(result: Result) -> tuple[int, ...]:
-    """The public unicast addresses (u32) that answered on the way, each once, without the target itself."""
+@lru_cache(maxsize=65_536)
+def _public(address: str) -> int | None:
+    """The u32 of a public unicast address; None for a special-purpose one. Most hops are seen again and again."""
+    number = addresses.number(address)
+    return number if special_use(number) is None else None
+
+
+def hops_worth_probing(result: Result) -> dict[str, int]:
+    """The public unicast addresses (text to u32) that answered on the way, in order, without the target itself."""
     if result.trace is None:
-        return ()
-    target = result.target
-    seen = dict.fromkeys(hop.address for hop in result.trace.hops if hop.address is not None and hop.address != target)
-    numbers = (addresses.number(address) for address in seen)
-    return tuple(number for number in numbers if special_use(number) is None)
+        return {}
+    found = {
+        hop.address: number
+        for hop in result.trace.hops
+        if hop.address is not None and (number := _public(hop.address)) is not None
+    }
+    found.pop(result.target, None)
+    return found
 
 
 def outcome(result: Result) -> str | None:
@@ -38,13 +49,13 @@ def _is_prohibited(trace: Trace) -> bool:
     )
 
 
-def feedback(result: Result) -> Feedback | None:
-    """What an input should know of the target, with the public interfaces nearest to it, nearest first."""
+def feedback(result: Result, hops: dict[str, int]) -> Feedback | None:
+    """What an input should know of the target, with those of its `hops_worth_probing` nearest to it, nearest first."""
     found = outcome(result)
-    if found is None or special_use(addresses.number(result.target)) is not None:
+    if found is None or _public(result.target) is None:
         return None
-    near = tuple(addresses.text(number) for number in reversed(hops_worth_probing(result)))
-    return Feedback(result.target, found, result.agent, result.started, near[:MOST_NEAR])
+    near = tuple(islice(reversed(hops), MOST_NEAR))
+    return Feedback(result.target, found, result.agent, result.started, near)
 
 
 def concerns(result: Result, address: str) -> bool:

@@ -14,6 +14,9 @@ from services.output.core.hops import feedback, hops_worth_probing
 LONGEST_DOCUMENT = 256 << 10  # 255 hops, each with 16 labels, fit
 
 
+_Value = tuple[int, Any, bytes | None]  # line from 1; the JSON value, or the WireError that it made; its text
+
+
 class Row(NamedTuple):
     """One result ready to be stored: its canonical JSON, what it is looked up by, and what it teaches the inputs."""
 
@@ -49,19 +52,23 @@ class TooMany(ValueError):
 def read_batch(body: bytes, most: int) -> Batch:
     """The results of a body. WireError when it is no JSON at all; TooMany beyond `most` results."""
     if body.lstrip()[:1] == b"[":
-        values: Iterable[tuple[int, Any]] = enumerate(_array(body, most), start=1)
-    else:
-        try:
-            values = [(1, decode.mapping(decode.parse(body), "the body"))]
-        except WireError as whole:
-            values = _lines(body, most, whole)
+        return _batch((place, value, None) for place, value in enumerate(_array(body, most), start=1))
+    try:
+        return _batch([(1, decode.mapping(decode.parse(body), "the body"), body.strip())])
+    except WireError as whole:
+        return _batch(_lines(body, most, whole))
+
+
+def _batch(values: Iterable[_Value]) -> Batch:
     batch = Batch()
-    for line, value in values:
+    for line, value, raw in values:
+        if isinstance(value, WireError):
+            batch.rejected.append(Rejected(line, "not_json", str(value)))
+            continue
         try:
-            batch.rows.append(_row_or_raise(value))
+            batch.rows.append(read_row(value, raw))
         except WireError as error:
-            code = "not_json" if isinstance(value, WireError) else "bad_result"
-            batch.rejected.append(Rejected(line, code, str(error)))
+            batch.rejected.append(Rejected(line, "bad_result", str(error)))
     return batch
 
 
@@ -72,13 +79,13 @@ def _array(body: bytes, most: int) -> list[Any]:
     return values
 
 
-def _lines(body: bytes, most: int, whole: WireError) -> list[tuple[int, Any]]:
+def _lines(body: bytes, most: int, whole: WireError) -> list[_Value]:
     """(line from 1, value or the WireError that it made); the error of the whole body when no line is an object."""
     lines = [(place, line) for place, line in enumerate(body.split(b"\n"), start=1) if line and not line.isspace()]
     if len(lines) > most:
         raise TooMany(f"{len(lines)} lines in one request, {most} are allowed")
-    values = [(place, _parsed(line)) for place, line in lines]
-    if not any(isinstance(value, dict) for _, value in values):
+    values: list[_Value] = [(place, _parsed(line), line.strip()) for place, line in lines]
+    if not any(isinstance(value, dict) for _, value, _ in values):
         raise whole
     return values
 
@@ -90,27 +97,31 @@ def _parsed(line: bytes) -> Any:
         return error
 
 
-def _row_or_raise(value: Any) -> Row:
-    if isinstance(value, WireError):
-        raise value
-    return read_row(value)
-
-
-def read_row(value: Any) -> Row:
-    """The row of one result's JSON value; WireError names the field that is wrong."""
+def read_row(value: Any, raw: bytes | None = None) -> Row:
+    """The row of one result's JSON value, whose text is `raw` if that is known; WireError names the wrong field."""
     result = decode_result(value)
-    try:
-        document = decode.dump(value).decode("ascii")
-    except (ValueError, RecursionError):
-        raise WireError("", "an unknown field holds a number out of range or is nested too deep") from None
+    document = raw.decode("ascii") if raw is not None and _is_compact(raw) else _dumped(value)
     if len(document) > LONGEST_DOCUMENT:
         raise WireError("", f"the result is longer than {LONGEST_DOCUMENT} bytes")
+    hops = hops_worth_probing(result)
     return Row(
         id=parse_id(result.id),
         target=addresses.number(result.target),
         started=result.started,
         kind="ping" if result.trace is None else "trace",
         document=document,
-        hops=hops_worth_probing(result),
-        feedback=feedback(result),
+        hops=tuple(hops.values()),
+        feedback=feedback(result, hops),
     )
+
+
+def _is_compact(raw: bytes) -> bool:
+    """Whether the text of a value that was parsed is one line of ASCII without spaces or escapes, as agents send it."""
+    return raw.isascii() and not any(mark in raw for mark in (b" ", b"\\", b"\t", b"\r", b"\n"))
+
+
+def _dumped(value: Any) -> str:
+    try:
+        return decode.dump(value).decode("ascii")
+    except (ValueError, RecursionError):
+        raise WireError("", "an unknown field holds a number out of range or is nested too deep") from None

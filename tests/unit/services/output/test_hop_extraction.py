@@ -41,11 +41,12 @@ def test_only_public_routers_on_the_way_are_worth_probing() -> None:
             )
         )
     )
-    assert [addresses.text(number) for number in found] == ["5.9.0.1", "5.9.0.2"]
+    assert list(found) == ["5.9.0.1", "5.9.0.2"]
+    assert list(found.values()) == [addresses.number(address) for address in found]
 
 
 def test_a_ping_alone_tells_of_no_router() -> None:
-    assert hops_worth_probing(result()) == ()
+    assert hops_worth_probing(result()) == {}
 
 
 @pytest.mark.parametrize(
@@ -66,15 +67,16 @@ def test_what_came_of_the_target(measured: Result, expected: str | None) -> None
 
 
 def test_feedback_lists_the_nearest_interfaces_first_and_not_too_many() -> None:
-    told = feedback(result(tuple(hop(ttl, f"5.9.0.{ttl}") for ttl in range(1, 20))))
+    measured = result(tuple(hop(ttl, f"5.9.0.{ttl}") for ttl in range(1, 20)))
+    told = feedback(measured, hops_worth_probing(measured))
     assert told is not None
     assert told.interfaces == tuple(f"5.9.0.{ttl}" for ttl in range(19, 19 - MOST_NEAR, -1))
     assert (told.target, told.outcome, told.agent, told.at) == (TARGET, "alive", "a", "2026-11-23T08:00:00.000Z")
 
 
 def test_there_is_no_feedback_on_what_was_not_asked_or_is_never_a_target() -> None:
-    assert feedback(result(sent=0, received=0)) is None
-    assert feedback(result(target="10.0.0.1")) is None
+    assert feedback(result(sent=0, received=0), {}) is None
+    assert feedback(result(target="10.0.0.1"), {}) is None
 
 
 def test_a_result_concerns_its_target_and_its_hops() -> None:
