@@ -1,0 +1,220 @@
+"""Probing: what is given to the engine, what is kept of its findings, and that orders hold at once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.cooldown_log import CooldownLog
+from agents.core.cooldown import Cooldown
+from agents.core.measurement import Finding, Job
+from agents.core.optouts import OptOuts
+from agents.core.orders import Orders
+from agents.counts import Counts
+from agents.intake import Intake
+from agents.probing import Probing, timestamp
+from agents.sources import Lease, Supply
+from agents.spool import Spool
+from hopmap.addresses import number
+from hopmap.wire import decode
+from hopmap.wire.control import Control
+from hopmap.wire.result import Hop, Ping, Trace, decode_result
+
+A, B, C = number("8.8.8.8"), number("1.1.1.1"), number("9.9.9.9")
+ALIVE = Ping("icmp", 1, 1, (12.5,), 55)
+ROUTE = Trace("icmp", 0, True, "reached", 3, (Hop(1, "10.0.0.1", 1.0), Hop(2), Hop(3, "8.8.8.8", 12.0)))
+
+
+class FakeEngine:
+    """Finds what it is told to find."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.found: list[Finding] = []
+        self.last_words: list[Finding] = []
+        self.places = 10
+        self.paused: list[bool] = []
+        self.rates: list[float | None] = []
+        self.in_hand = 0
+
+    def room(self) -> int:
+        return self.places
+
+    def submit(self, job: Job) -> None:
+        self.jobs.append(job)
+
+    def step(self, timeout: float) -> list[Finding]:
+        found, self.found = self.found, []
+        return found
+
+    def stop(self) -> list[Finding]:
+        return self.last_words
+
+    def pause(self, *, paused: bool) -> None:
+        self.paused.append(paused)
+
+    def set_rate(self, packets_per_second: float | None) -> None:
+        self.rates.append(packets_per_second)
+
+    def addresses(self) -> list[int]:
+        return [job.address for job in self.jobs]
+
+
+class Rig:
+    def __init__(self, folder: Path, clock: Any) -> None:
+        self.folder, self.clock = folder, clock
+        self.engine = FakeEngine()
+        self.counts = Counts()
+        self.orders = Orders(frozenset({"agent-1"}), OptOuts(["9.9.9.0/24"]))
+        self.waiting: list[Lease] = []
+        self.spool = Spool(folder / "spool", "agent-1", 1 << 20)
+        self.cooldown = self.open_cooldown()
+        self.intake = Intake(
+            [self], counts=self.counts, steady=clock.steady, rng=lambda: 1.0, interval=0.0, batch=100,
+            may_ask=lambda now: True,
+        )  # fmt: skip
+        self.probing = Probing(
+            self.engine, self.intake, spool=self.spool, cooldown=self.cooldown, orders=self.orders, counts=self.counts,
+            clock=clock, name="agent-1", rate=50.0, job=lambda lease: Job(lease.address, lease.expires),
+        )  # fmt: skip
+
+    def open_cooldown(self) -> CooldownLog:
+        return CooldownLog(self.folder / "cooldown", Cooldown(600), self.clock)
+
+    def take(self, count: int) -> Supply:
+        given, self.waiting = self.waiting, []
+        return Supply(given)
+
+    def give(self, *addresses: int, seconds: float = 60) -> None:
+        self.waiting = [Lease(address, self.clock.now + seconds) for address in addresses]
+        self.intake.step()
+        self.probing.step()
+
+    def results(self) -> list[Any]:
+        return [decode_result(decode.parse(line)) for line in self.spool.peek(1000).lines]
+
+
+@pytest.fixture
+def rig(tmp_path: Path, clock: Any) -> Rig:
+    return Rig(tmp_path, clock)
+
+
+def test_a_finding_becomes_a_result_of_the_contract(rig: Rig) -> None:
+    rig.give(A)
+    rig.engine.found = [Finding(rig.engine.jobs[0], 1_700_000_000.5, ALIVE, ROUTE)]
+    rig.probing.step()
+    [result] = rig.results()
+    assert result.id == f"agent-1:{rig.spool.token}:1"
+    assert (result.agent, result.target, result.started) == ("agent-1", "8.8.8.8", "2023-11-14T22:13:20.500Z")
+    assert (result.ping, result.trace, result.clock.synced) == (ALIVE, ROUTE, True)
+    assert (rig.counts.probed, rig.counts.answered, rig.counts.traced, rig.counts.reached) == (1, 1, 1, 1)
+
+
+def test_what_was_never_sent_is_no_result(rig: Rig) -> None:
+    rig.give(A)
+    rig.engine.found = [Finding(rig.engine.jobs[0], 0.0, Ping("icmp", 0, 0), None)]
+    rig.probing.step()
+    assert rig.results() == []
+    assert rig.counts.passed_over["unsent"] == 1
+
+
+def test_expired_special_and_opted_out_targets_are_not_probed(rig: Rig) -> None:
+    rig.give(A, seconds=-1)
+    rig.give(B, C, number("10.0.0.1"))
+    assert rig.engine.addresses() == [B]
+    assert rig.counts.passed_over == {"expired": 1, "cooling": 0, "special": 1, "opted_out": 1, "unsent": 0}
+
+
+def test_a_target_cools_down_across_restarts(rig: Rig) -> None:
+    rig.give(A)
+    rig.give(A, B)
+    assert rig.engine.addresses() == [A, B]
+    assert rig.counts.passed_over["cooling"] == 1
+    again = rig.open_cooldown()  # as after kill -9: nothing was closed
+    assert not again.ready(A, rig.clock.now + 599)
+    assert again.ready(A, rig.clock.now + 601)
+    rig.clock.now, rig.clock.boot = 5.0, "boot-2"
+    rebooted = rig.open_cooldown()
+    assert not rebooted.ready(A, 604)
+    assert rebooted.ready(A, 607)
+
+
+def test_the_engine_is_given_no_more_than_it_has_room_for(rig: Rig) -> None:
+    rig.engine.places = 1
+    rig.give(A, B)
+    assert rig.engine.addresses() == [A]
+    rig.probing.step()
+    assert rig.engine.addresses() == [A, B]
+
+
+def test_stop_and_resume_hold_at_once(rig: Rig) -> None:
+    rig.orders.apply(Control(version=1, stop=True), 0)
+    rig.give(A)
+    assert rig.engine.addresses() == []
+    assert rig.engine.paused == [True]
+    rig.orders.apply(Control(version=2), 0)
+    rig.probing.step()
+    assert rig.engine.paused == [True, False]
+    assert rig.engine.addresses() == [A]
+
+
+def test_the_rate_follows_control(rig: Rig) -> None:
+    rig.orders.apply(Control(version=1, rates={"packets_per_second": 5.0}), 0)
+    rig.probing.step()
+    rig.probing.step()
+    rig.orders.apply(Control(version=2), 0)
+    rig.probing.step()
+    assert rig.engine.rates == [5.0, 50.0]
+
+
+def test_at_the_end_what_is_known_is_kept_and_unanswered_pings_are_not_called_dead(rig: Rig) -> None:
+    job = Job(A, 0.0)
+    rig.engine.last_words = [Finding(job, 0.0, ALIVE, ROUTE), Finding(job, 0.0, Ping("icmp", 1, 0), None)]
+    rig.probing.finish()
+    assert [result.ping for result in rig.results()] == [ALIVE]
+
+
+def test_a_cooldown_file_of_any_content_is_read(rig: Rig) -> None:
+    path = rig.folder / "cooldown"
+    rig.give(A)
+    good = path.read_bytes()
+    for content in (b"", b"\n", b"noise", good[:-3], good + b"\xff" * 13, b"\0" * 100):
+        path.write_bytes(content)
+        rig.open_cooldown().ready(B, rig.clock.now)
+
+
+def test_the_cooldown_file_does_not_grow_without_end(rig: Rig) -> None:
+    for second in range(30_000):
+        rig.clock.now += 1
+        rig.cooldown.mark(second % 7, rig.clock.now)
+        rig.cooldown.ready(0, rig.clock.now)
+    assert (rig.folder / "cooldown").stat().st_size < 8 * 10_000 + 100
+    assert len(rig.cooldown) == 7
+
+
+def test_the_cooldown_holds_in_memory_while_the_disk_is_full(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("agents.cooldown_log.os.write", full)
+    rig.give(A)
+    rig.give(A)
+    assert rig.engine.addresses() == [A]
+
+
+def test_a_record_written_in_part_is_taken_back(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    real = os.write
+    monkeypatch.setattr("agents.cooldown_log.os.write", lambda descriptor, data: real(descriptor, data[:3]))
+    rig.give(A)
+    monkeypatch.undo()
+    rig.give(B)
+    again = rig.open_cooldown()
+    assert again.ready(A, rig.clock.now)
+    assert not again.ready(B, rig.clock.now)
+
+
+def test_times_are_written_in_milliseconds() -> None:
+    assert timestamp(0) == "1970-01-01T00:00:00.000Z"
+    assert timestamp(1_700_000_000.9996) == "2023-11-14T22:13:20.999Z"
