@@ -96,10 +96,17 @@ def open_foreign(path: str) -> int:
         ) from error
     inode = os.fstat(namespace).st_ino
     for own in ("/proc/self/ns/net", "/proc/1/ns/net"):
-        if Path(own).stat().st_ino == inode:
+        if _inode(own) == inode:
             os.close(namespace)
             raise UserError(f"{path} is the network of this machine itself: attach the lab to a namespace made for it")
     return namespace
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return Path(path).stat().st_ino
+    except OSError:
+        return None  # the first process shows its namespaces only to the privileged
 
 
 def members(inode: int) -> Iterator[int]:

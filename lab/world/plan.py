@@ -44,10 +44,10 @@ PRESETS: dict[str, Plan] = {
     "default": Plan(),
     # What a tracing algorithm is measured in: four links in ten lie in diamonds, and every trap is there.
     "hard": Plan(
-        balanced=0.13,
-        balanced_fabric=0.25,
-        per_packet=0.03,
-        zero_ttl=0.01,
+        balanced=0.12,
+        balanced_fabric=0.24,
+        per_packet=0.04,
+        zero_ttl=0.003,
         quote_zero=0.03,
         loops=0.01,
         alive=0.80,

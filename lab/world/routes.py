@@ -19,7 +19,7 @@ from lab.world.segments import PER_DESTINATION, PER_PACKET, Ends, Lane, Segment,
 Shifts = Mapping[tuple[str | int, ...], int]
 
 HOST_MS = 0.08
-_DETOUR, _NEAR, _CLOSE_KM = 1.12, 0.2, 400.0
+_DETOUR, _NEAR, _CLOSE_KM = 1.12, 0.25, 1200.0
 _FLOWS_KEPT = 64
 
 
