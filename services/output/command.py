@@ -1,5 +1,6 @@
 """`hopmap output`: where the output service is composed."""
 
+import gc
 import random
 import sys
 import time
@@ -39,6 +40,7 @@ def run(argv: list[str]) -> int:
     settings = config.load(OutputSettings, "output", flags.parse_args(argv), config.environment())
     logs.start("output", verbose=settings.verbose)
     sys.setswitchinterval(0.001)  # the writer must not wait long behind threads that parse
+    gc.set_threshold(50_000, 20, 20)  # a batch is many small objects, none of them in a cycle
     return serve(settings)
 
 

@@ -1,6 +1,6 @@
 """Bytes of a `POST /results` -> rows to store, and a reason for each that can't be: one result, an array or NDJSON."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -79,15 +79,18 @@ def _array(body: bytes, most: int) -> list[Any]:
     return values
 
 
-def _lines(body: bytes, most: int, whole: WireError) -> list[_Value]:
-    """(line from 1, value or the WireError that it made); the error of the whole body when no line is an object."""
+def _lines(body: bytes, most: int, whole: WireError) -> Iterator[_Value]:
+    """One line after the other, so that few are held; the error of the whole body at the end when none is an object."""
     lines = [(place, line) for place, line in enumerate(body.split(b"\n"), start=1) if line and not line.isspace()]
     if len(lines) > most:
         raise TooMany(f"{len(lines)} lines in one request, {most} are allowed")
-    values: list[_Value] = [(place, _parsed(line), line.strip()) for place, line in lines]
-    if not any(isinstance(value, dict) for _, value, _ in values):
+    objects = 0
+    for place, line in lines:
+        value = _parsed(line)
+        objects += isinstance(value, dict)
+        yield place, value, line.strip()
+    if not objects:
         raise whole
-    return values
 
 
 def _parsed(line: bytes) -> Any:
