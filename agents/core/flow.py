@@ -14,14 +14,22 @@ _ECHO_REQUEST = 0x0800  # type 8, code 0, as the first word of the packet
 MAX_CONTACT = 255
 
 
-def flow_checksum(key: bytes, target: int, flow: int) -> int:
-    """The checksum, 1 to 0xfffe, that all packets of flow `flow` to the u32 `target` carry.
+class Flows:
+    """The checksums of an agent's flows. Keyed, so that nobody who knows the target can forge an answer."""
 
-    Keyed, so that nobody who knows the target can forge an answer. 0 and 0xffff are both zero to
-    ones-complement arithmetic, and devices disagree on them.
-    """
-    digest = blake2s(_FLOW.pack(target, flow), digest_size=4, key=key).digest()
-    return int.from_bytes(digest, "big") % 0xFFFE + 1
+    __slots__ = ("_keyed",)
+
+    def __init__(self, key: bytes) -> None:
+        self._keyed = blake2s(digest_size=4, key=key)
+
+    def checksum(self, target: int, flow: int) -> int:
+        """What all packets of flow `flow` to the u32 `target` carry, 1 to 0xfffe.
+
+        0 and 0xffff are both zero to ones-complement arithmetic, and devices disagree on them.
+        """
+        keyed = self._keyed.copy()
+        keyed.update(_FLOW.pack(target, flow))
+        return int.from_bytes(keyed.digest(), "big") % 0xFFFE + 1
 
 
 def contact_bytes(contact: str) -> bytes:

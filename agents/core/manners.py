@@ -20,16 +20,12 @@ def guessed_distance(reply_ttl: int) -> int:
 class Manners:
     """The caps of one agent; None lifts one. Times are monotonic seconds, addresses u32."""
 
-    __slots__ = ("_near", "_networks")
+    __slots__ = ("_near", "_networks", "lifted")
 
     def __init__(self, per_network: Cap | None, per_near_hop: Cap | None) -> None:
         self._networks = Caps(per_network) if per_network else None
         self._near = NearHops(per_near_hop) if per_near_hop else None
-
-    @property
-    def lifted(self) -> bool:
-        """Whether there is nothing to keep to."""
-        return self._networks is None and self._near is None
+        self.lifted = self._networks is None and self._near is None  # nothing to keep to
 
     def first_ttl(self, now: float) -> int:
         """Where a trace that begins now starts: near hops are left out while other traces use up their cap."""

@@ -52,7 +52,7 @@ def parse(packet: bytes | bytearray | memoryview, length: int) -> Reply | None:
         return None
     version_ihl, total, ttl, protocol, source = _IP.unpack_from(packet)
     start = (version_ihl & 15) * 4
-    end = min(length, total)
+    end = total if total < length else length  # noqa: FURB136 - twice as fast, once per packet
     if version_ihl >> 4 != 4 or start < _IP_HEADER or protocol != _ICMP_PROTOCOL or end < start + _ICMP_HEADER:
         return None
     icmp_type, code, checksum, identifier, sequence = _ICMP.unpack_from(packet, start)

@@ -24,7 +24,9 @@ class Wheel(Generic[T]):
 
     def add(self, due: int, item: T) -> None:
         """Have `item` come out of `take` once `due` has passed."""
-        tick = max(-(-due // self._tick), self._next)
+        tick = -(-due // self._tick)
+        if tick < self._next:  # noqa: PLR1730 - twice as fast, once per packet
+            tick = self._next
         self._buckets[tick % len(self._buckets)].append((tick, item))
         self._count += 1
 

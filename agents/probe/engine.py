@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic_ns, time
 
-from agents.core.flow import EchoTemplate, flow_checksum
+from agents.core.flow import EchoTemplate, Flows
 from agents.core.manners import Manners
 from agents.core.measurement import Finding, Job, Measurement
 from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Bucket, Cap
@@ -27,6 +27,7 @@ SEND_BATCH = 64  # then answers are read
 _TICK = NS // 20
 _WHEEL = 256
 _SHORTEST_TIMEOUT_MS, _LONGEST_TIMEOUT_MS = 1000.0, 3000.0
+_SHORTEST_TIMEOUT = NS
 _TIMEOUT_RTTS = 4
 _FIRST_SRTT_MS = 250.0
 _SRTT_GAIN = 0.125  # RFC 6298
@@ -87,6 +88,7 @@ class Engine:
         self._settings = settings
         self._clock = clock
         self._wall = wall
+        self._flows = Flows(settings.flow_key)
         self._ping_template = EchoTemplate(settings.identifier, settings.contact)
         self._trace_template = EchoTemplate(settings.identifier, trace_contact)
         self._bucket = Bucket(settings.packets_per_second, now / NS)
@@ -119,7 +121,7 @@ class Engine:
 
     def submit(self, job: Job) -> None:
         """Begin a job; the caller has looked at `room` first."""
-        measurement = Measurement(job, self._wall(), flow_checksum(self._settings.flow_key, job.address, FLOW))
+        measurement = Measurement(job, self._wall(), self._flows.checksum(job.address, FLOW))
         measurement.queued = True
         self._in_hand.add(measurement)
         self._ready.append(measurement)
@@ -247,8 +249,10 @@ class Engine:
         self._finish(measurement)
 
     def _timeout(self, measurement: Measurement) -> int:
-        rtt_ms = measurement.slowest_ms or self._srtt_ms
-        return int(min(max(_TIMEOUT_RTTS * rtt_ms, _SHORTEST_TIMEOUT_MS), _LONGEST_TIMEOUT_MS) * 1_000_000)
+        patience_ms = _TIMEOUT_RTTS * (measurement.slowest_ms or self._srtt_ms)
+        if patience_ms <= _SHORTEST_TIMEOUT_MS:
+            return _SHORTEST_TIMEOUT
+        return int(min(patience_ms, _LONGEST_TIMEOUT_MS) * 1_000_000)
 
     def _give_up_on_silent(self, now: int) -> None:
         ring = self._ring
@@ -282,7 +286,9 @@ class Engine:
         counters.late += state == GIVEN_UP
         if measurement is None:
             return
-        rtt_ms = max(0, arrived - ring.sent_at[slot]) / 1_000_000
+        rtt_ms = (arrived - ring.sent_at[slot]) / 1_000_000
+        if rtt_ms < 0:  # the wall clock was set between arrival and reading
+            rtt_ms = 0.0
         if not ttl:
             self._srtt_ms += _SRTT_GAIN * (rtt_ms - self._srtt_ms)
         if not self._manners.lifted:
@@ -292,11 +298,12 @@ class Engine:
 
     def _go_on(self, measurement: Measurement, now: int) -> None:
         """After an event: finished, on to its route, or its next probe."""
-        if measurement.wants_trace():
-            self._begin_trace(measurement, now)
         if measurement.done:
             self._finish(measurement)
-        elif not measurement.queued and measurement.next_ttl() is not None:
+            return
+        if measurement.trace is None and measurement.wants_trace():
+            self._begin_trace(measurement, now)
+        if not measurement.queued and measurement.next_ttl() is not None:
             measurement.queued = True
             if measurement.delay:
                 self._delayed.add(now + int(measurement.delay * NS), measurement)

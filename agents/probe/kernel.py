@@ -22,6 +22,7 @@ _RECEIVE_BUFFER = 8 << 20
 _STAMP_64 = struct.Struct("=qq")
 _STAMP_32 = struct.Struct("=ii")  # struct timespec of 32-bit systems
 _ANCILLARY = 64
+_USUAL_TTL = 64  # that of pings: set once for the socket
 _NS = 1_000_000_000
 _INSTRUCTION = struct.Struct("=HBBI")
 _INT = struct.Struct("=i")
@@ -92,6 +93,7 @@ class KernelTransport:
         attachment = struct.pack("HP", size // _INSTRUCTION.size, where)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, attachment)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, _USUAL_TTL)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
         except PermissionError:  # needs CAP_NET_ADMIN; without it the system's maximum holds
@@ -111,7 +113,10 @@ class KernelTransport:
         if not self._allows(destination):
             raise Refused
         where = (socket.inet_ntoa(_ADDRESS.pack(destination)), 0)
-        self._socket.sendmsg((message,), self._ttl_message[ttl], 0, where)
+        if ttl == _USUAL_TTL:
+            self._socket.sendto(message, where)
+        else:
+            self._socket.sendmsg((message,), self._ttl_message[ttl], 0, where)
 
     def receive(self, timeout: float, deliver: Deliver) -> int:
         """See Transport."""
@@ -126,7 +131,8 @@ class KernelTransport:
                 length, ancillary, _, _ = receive(buffers, _ANCILLARY)
             except BlockingIOError:
                 return count
-            deliver(buffer, length, _stamp(ancillary, to_monotonic) or now)
+            stamp = _stamp(ancillary)
+            deliver(buffer, length, stamp + to_monotonic if stamp else now)
         return RECEIVE_BATCH
 
     def fileno(self) -> int:
@@ -138,10 +144,10 @@ class KernelTransport:
         self._socket.close()
 
 
-def _stamp(ancillary: list[tuple[int, int, bytes]], to_monotonic: int) -> int:
-    """The kernel's arrival time in monotonic nanoseconds; 0 when there is none."""
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
-            seconds, nanoseconds = (_STAMP_64 if len(data) == _STAMP_64.size else _STAMP_32).unpack(data)
-            return int(seconds * _NS + nanoseconds + to_monotonic)
-    return 0
+def _stamp(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """The kernel's arrival time on its wall clock, in nanoseconds; 0 when there is none."""
+    if not ancillary:
+        return 0
+    data = ancillary[0][2]  # the only ancillary data that was asked for
+    seconds, nanoseconds = (_STAMP_64 if len(data) == 16 else _STAMP_32).unpack(data)
+    return seconds * _NS + nanoseconds  # type: ignore[no-any-return]  # struct knows no types

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.core.flow import MAX_CONTACT, EchoTemplate, contact_bytes, flow_checksum
+from agents.core.flow import MAX_CONTACT, EchoTemplate, Flows, contact_bytes
 
 WORD = st.integers(0, 0xFFFF)
 CONTACT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=MAX_CONTACT)
@@ -48,11 +48,11 @@ def test_a_contact_that_cannot_be_sent_is_refused(contact: str) -> None:
 
 @given(key=st.binary(min_size=1, max_size=32), target=st.integers(0, 2**32 - 1), flow=st.integers(0, 2**32 - 1))
 def test_a_flow_has_one_checksum_and_never_a_zero(key: bytes, target: int, flow: int) -> None:
-    checksum = flow_checksum(key, target, flow)
+    checksum = Flows(key).checksum(target, flow)
     assert 1 <= checksum <= 0xFFFE
-    assert checksum == flow_checksum(key, target, flow)
+    assert checksum == Flows(key).checksum(target, flow)
 
 
 def test_flows_targets_and_keys_differ() -> None:
-    seen = {flow_checksum(key, target, flow) for key in (b"a", b"b") for target in (1, 2, 3) for flow in (0, 1, 2)}
+    seen = {Flows(key).checksum(target, flow) for key in (b"a", b"b") for target in (1, 2, 3) for flow in (0, 1, 2)}
     assert len(seen) == 18
