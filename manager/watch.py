@@ -52,12 +52,13 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that is known after one round; `number` counts the rounds."""
+    """All that is known after one round; `number` counts the rounds, `grew_at` is when results last came in."""
 
     number: int
     at: float
     services: Sequence[Watched]
     totals: dict[str, int]
+    grew_at: float
     results_per_minute: float | None
     hops_per_minute: float | None
     history: Sequence[Sample]
@@ -83,7 +84,7 @@ class Watch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="ask")
-        self.view = View(0, clock(), list(self._services), {}, None, None, [], {}, [])
+        self.view = View(0, clock(), list(self._services), {}, clock(), None, None, [], {}, [])
 
     def start(self) -> None:
         """Begin to ask."""
@@ -117,6 +118,7 @@ class Watch:
             at=now,
             services=[Watched(one.kind, one.url, one.reading, one.since) for one in self._services],
             totals=totals,
+            grew_at=now if totals.get("results") != self.view.totals.get("results") else self.view.grew_at,
             results_per_minute=self._results.per_minute(),
             hops_per_minute=self._hops.per_minute(),
             history=self._history.samples(),

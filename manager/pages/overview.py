@@ -12,6 +12,7 @@ from manager.watch import Seen, View, Watched
 ROUTES = 12
 BEATS = 30
 _SILENT_SECONDS = 120.0
+_QUIET_SECONDS = 90.0
 
 
 def overview(view: View, networks: Networks) -> dict[str, Any]:
@@ -46,8 +47,9 @@ def headline(view: View) -> str:
         return "Agents have targets; the first results come in within seconds."
     if not view.totals.get("hops"):
         return "Targets answer; the first routes are being traced."
-    if view.results_per_minute == 0:
-        return "No new result in the last minute."
+    quiet = view.at - view.grew_at
+    if quiet > _QUIET_SECONDS:
+        return f"No new result for {round(quiet / 60)} min: agents rest between cycles, or have stopped."
     return "The map is growing: every router seen becomes a target."
 
 

@@ -34,7 +34,7 @@ Get = Callable[..., Answer]
 @pytest.fixture
 def view() -> list[View]:
     down = Watched("input", "http://127.0.0.1:1", Reading(error=HOSTILE, version=HOSTILE), 5.0)
-    return [View(1, 10.0, [down], {}, None, None, [], {}, [])]
+    return [View(1, 10.0, [down], {}, 10.0, None, None, [], {}, [])]
 
 
 @pytest.fixture

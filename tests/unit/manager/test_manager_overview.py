@@ -24,7 +24,7 @@ def view() -> View:
         Watched("input", "http://127.0.0.1:8080", Reading(version="0.1.0", uptime_seconds=3.0), 1_700_000_000.0),
         Watched("output", "http://127.0.0.1:8091", Reading(), 1_700_000_000.0),
     ]
-    return View(3, 1_700_000_010.0, services, {}, None, None, [], {}, [])
+    return View(3, 1_700_000_010.0, services, {}, 1_700_000_010.0, None, None, [], {}, [])
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,9 @@ def test_the_sentence_names_what_is_wrong(view: View) -> None:
     assert "Asking" in headline(replace(view, number=0))
     down = [*view.services, Watched("output", "http://127.0.0.1:9", Reading(error="Connection refused"))]
     assert "No answer from the output service" in headline(replace(view, services=down))
-    still = replace(view, totals={"served": 1, "results": 1, "hops": 1}, results_per_minute=0.0)
-    assert "No new result in the last minute" in headline(still)
+    grown = replace(view, totals={"served": 1, "results": 1, "hops": 1})
+    assert "The map is growing" in headline(replace(grown, at=view.at + 80))
+    assert "No new result for 3 min" in headline(replace(grown, at=view.at + 180))
 
 
 def test_hops_name_their_networks_and_silence_stays(view: View, networks: Networks, make_result: Any) -> None:

@@ -93,6 +93,13 @@ def test_rates_and_history_follow_the_totals(world: World, watch: Watch) -> None
     assert watch.view.hops_per_minute is None
 
 
+def test_when_results_last_came_in_is_known(world: World, watch: Watch) -> None:
+    for results in (5, 5, 6, 6, 6):
+        world.answers[OUT] = Reading(counts={"results": results})
+        step(world, watch)
+    assert watch.view.at - watch.view.grew_at == 4.0
+
+
 def test_agents_are_counted_by_their_ids(world: World, watch: Watch, make_result: Any) -> None:
     world.answers[OUT] = Reading(newest=(make_result(40, second=2), make_result(41, second=1)))
     step(world, watch)

@@ -1,0 +1,210 @@
+"""`hopmap up` with its real parts: from the start to discovered hops, and nothing left behind however it ends."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hopmap.client import Client, Endpoint, Unreachable
+from hopmap.wire.target import decode_targets
+from lab import tun
+
+URL_WITHIN, HOPS_WITHIN, END_WITHIN = 120.0, 60.0, 40.0
+
+
+class Run:
+    """One `hopmap up`, told to keep to directories of its own."""
+
+    def __init__(self, folder: Path, transport: str, agents: int) -> None:
+        for name in ("cwd", "tmp"):
+            (folder / name).mkdir()
+        self.folder, self.data = folder, folder / "data"
+        self.out, self.err = folder / "out", folder / "err"
+        self.ports = dict(zip(("input", "output", "output-health", "manager"), _free_ports(4), strict=True))
+        environ = {**os.environ, "TMPDIR": str(folder / "tmp")}
+        environ.pop("XDG_RUNTIME_DIR", None)
+        argv = [sys.executable, "-m", "hopmap", "up", f"--data-dir={self.data}", f"--transport={transport}",
+                f"--agents={agents}", "--seed-budget=2000"]  # fmt: skip
+        argv += [f"--{name}-port={port}" for name, port in self.ports.items()]
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self.process = subprocess.Popen(argv, cwd=folder / "cwd", env=environ, stdout=out, stderr=err)
+
+    def ask(self, name: str, path: str) -> Any:
+        """The JSON at a part's port, None while it can't be had."""
+        with suppress(Unreachable), Client(Endpoint.parse(f"http://127.0.0.1:{self.ports[name]}")) as client:
+            return json.loads(client.request("GET", path).body)
+        return None
+
+    def wait(self, what: str, true: Callable[[], object], seconds: float) -> None:
+        """Until `true`; fails when that takes too long or the run ends before."""
+        until = time.monotonic() + seconds
+        while not true():
+            assert self.process.poll() is None, f"ended before {what}: {self.out.read_text()} {self.err.read_text()}"
+            assert time.monotonic() < until, f"no {what} in {seconds:.0f} s: {self.out.read_text()}"
+            time.sleep(0.1)
+
+    def running(self) -> None:
+        self.wait("URL", lambda: f"http://127.0.0.1:{self.ports['manager']}/" in self.out.read_text(), URL_WITHIN)
+
+    def processes(self) -> dict[int, str]:
+        """Pids and network namespaces of whatever names our data directory on its command line."""
+        found = {}
+        for directory in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if str(self.data).encode() in (directory / "cmdline").read_bytes():
+                    found[int(directory.name)] = str((directory / "ns" / "net").readlink())
+        return found
+
+    def pid_of(self, part: str) -> int:
+        (pid,) = (pid for pid in self.processes() if f"\0hopmap\0{part}\0" in Path(f"/proc/{pid}/cmdline").read_text())
+        return pid
+
+    def end(self, number: int) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(END_WITHIN)
+
+    def assert_nothing_left(self, namespaces: set[str]) -> None:
+        until = time.monotonic() + 15.0
+        while self.processes() and time.monotonic() < until:
+            time.sleep(0.1)
+        assert self.processes() == {}
+        own = str(Path("/proc/self/ns/net").readlink())
+        assert not (namespaces - {own}) & _namespaces_in_use()
+        assert list((self.folder / "cwd").iterdir()) == []
+
+
+def _free_ports(count: int) -> list[int]:
+    held = [socket.socket() for _ in range(count)]
+    for one in held:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+def _namespaces_in_use() -> set[str]:
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/ns/net"):
+        with suppress(OSError):
+            found.add(str(path.readlink()))
+    return found
+
+
+Start = Callable[..., Run]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    started: list[Run] = []
+
+    def begin(transport: str, agents: int = 1) -> Run:
+        started.append(Run(tmp_path, transport, agents))
+        return started[-1]
+
+    yield begin
+    for run in started:
+        if run.process.poll() is None:
+            run.process.terminate()
+            run.process.wait(END_WITHIN)
+
+
+def tun_or_skip() -> None:
+    reason = tun.why_not()
+    if reason is not None:
+        pytest.skip(f"no TUN device can be had here: {reason}")
+
+
+@pytest.mark.parametrize("transport", ["socket", pytest.param("tun", marks=pytest.mark.net)])
+def test_from_the_start_to_hops_that_are_targets_and_nothing_left_after_ctrl_c(start: Start, transport: str) -> None:
+    if transport == "tun":
+        tun_or_skip()
+    run = start(transport, agents=2)
+    run.running()
+    assert f"workers by {transport}" in run.out.read_text()
+    run.wait("discovered hops", lambda: (run.ask("input", "/status") or {}).get("hops", 0) > 0, HOPS_WITHIN)
+    hops = run.ask("input", "/status")["hops"]
+    on_the_way = {
+        hop["address"]
+        for result in run.ask("output-health", "/recent?limit=1000")["results"]
+        for hop in (result.get("trace") or {"hops": []})["hops"]
+        if hop["address"] != result["target"]
+    }
+    with Client(Endpoint.parse(f"http://127.0.0.1:{run.ports['input']}")) as client:
+        asked = {"X-Consumer-Id": "a-test", "Accept": "application/json"}
+        targets = decode_targets(json.loads(client.request("GET", "/?count=200", headers=asked).body))
+    discovered = {target.address for target in targets if target.why.kind == "hop"}
+    assert discovered & on_the_way, "no router of a traced route is served as a target"
+    run.wait("overview", lambda: (run.ask("manager", "/api/v1/overview") or {})["totals"]["hops"] >= hops, 20.0)
+    overview = run.ask("manager", "/api/v1/overview")
+    assert {agent["name"] for agent in overview["agents"]} == {"agent-0", "agent-1"}
+    assert {service["state"] for service in overview["services"]} == {"up"}
+    assert overview["routes"]
+    namespaces = set(run.processes().values())
+    assert len(namespaces) == (3 if transport == "tun" else 1)
+    assert run.end(signal.SIGINT) == 0, run.err.read_text()
+    run.assert_nothing_left(namespaces)
+    assert list((run.folder / "tmp").iterdir()) == []
+    assert not (run.data / "sockets").exists()
+    assert run.err.read_text() == ""
+
+
+@pytest.mark.parametrize("transport", ["socket", pytest.param("tun", marks=pytest.mark.net)])
+def test_killed_outright_it_takes_all_its_children_along(start: Start, transport: str) -> None:
+    if transport == "tun":
+        tun_or_skip()
+    run = start(transport)
+    run.running()
+    namespaces = set(run.processes().values())
+    run.end(signal.SIGKILL)
+    run.assert_nothing_left(namespaces)
+
+
+def test_a_part_that_dies_is_named_and_ends_all(start: Start) -> None:
+    run = start("socket")
+    run.running()
+    os.kill(run.pid_of("output"), signal.SIGKILL)
+    assert run.process.wait(END_WITHIN) == 1
+    assert "hopmap up: output ended by itself with code -9" in run.err.read_text()
+    run.assert_nothing_left(set())
+    assert not (run.data / "sockets").exists()
+
+
+def test_a_second_run_on_the_same_data_is_refused_and_disturbs_nothing(start: Start) -> None:
+    run = start("socket")
+    run.running()
+    again = subprocess.run(
+        [sys.executable, "-m", "hopmap", "up", f"--data-dir={run.data}"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert again.returncode == 2
+    assert again.stderr.count("\n") == 1
+    assert f"another hopmap up (process {run.process.pid}) uses" in again.stderr
+    assert run.ask("input", "/ready") == {"ready": True}
+    assert run.end(signal.SIGTERM) == 0
+
+
+def test_a_port_in_use_starts_nothing(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ran = subprocess.run(
+            [sys.executable, "-m", "hopmap", "up", f"--data-dir={tmp_path}/data", f"--input-port={port}"],
+            check=False, capture_output=True, text=True, timeout=30,
+        )  # fmt: skip
+    assert ran.returncode == 2
+    assert f"port {port} is in use" in ran.stderr
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["up.lock"]
