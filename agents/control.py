@@ -71,7 +71,7 @@ class ControlPoll:
     def _poll(self, place: int) -> bool:
         """One exchange; False when all opt-outs are to be asked for next."""
         client, known = self._clients[place], self._orders.opt_outs_version
-        path = f"{client.endpoint.path.rstrip('/')}/control?since={known}"
+        path = f"{client.endpoint.path.rstrip('/')}/control?opt_outs_since={known}"
         headers = {"If-None-Match": self._etags[place]} if self._etags[place] else {}
         answer = client.request("GET", path, headers=headers, limit=_MAX_DOCUMENT)
         if answer.status == http.HTTPStatus.NOT_MODIFIED:

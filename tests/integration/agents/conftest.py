@@ -1,5 +1,6 @@
 """An agent's surroundings without privileges: a tiny lab where everybody answers, and services on a unix socket."""
 
+import contextlib
 import gzip
 import json
 import os
@@ -56,10 +57,8 @@ class EchoLab:
 
     def close(self) -> None:
         for open_socket in (self._listener, *self._guests):
-            try:
+            with contextlib.suppress(OSError):
                 open_socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             open_socket.close()
 
 
@@ -78,6 +77,58 @@ def answer(packet: bytes) -> bytes:
     return bytes(header) + bytes(icmp)
 
 
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: "_Server"
+
+    def do_GET(self) -> None:
+        services = self.server.services
+        with services.lock:
+            services.asked.append(self.path)
+            services.consumers.add(self.headers["X-Consumer-Id"])
+            status, headers, body = services.give(self.path, self.headers.get("If-None-Match"))
+        self.reply(status, headers, body)
+
+    def do_POST(self) -> None:
+        services = self.server.services
+        sent = self.rfile.read(int(self.headers["Content-Length"]))
+        with services.lock:
+            services.asked.append(self.path)
+            status, headers, body = services.take(gzip.decompress(sent))
+            lost = status == 200 and services.lose_answers > 0
+            services.lose_answers -= lost
+        if lost:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+        else:
+            self.reply(status, headers, body)
+
+    def reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self) -> str:
+        return "unix"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+    def __init__(self, services: "Services") -> None:
+        self.services = services
+        super().__init__(str(services.path), _Handler)
+
+    def handle_error(self, *_: object) -> None:
+        """A client that was killed in the middle is part of these tests."""
+
+
 class Services:
     """An input and an output in one, on a unix socket; what they do can be changed while they run."""
 
@@ -94,56 +145,11 @@ class Services:
         self.asked: list[str] = []
         self.consumers: set[str] = set()
         self.lock = threading.Lock()
-        self._server: socketserver.ThreadingUnixStreamServer | None = None
+        self._server: _Server | None = None
 
     def start(self) -> None:
-        services = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                with services.lock:
-                    services.asked.append(self.path)
-                    services.consumers.add(self.headers["X-Consumer-Id"])
-                    status, headers, body = services.give(self.path, self.headers.get("If-None-Match"))
-                self.reply(status, headers, body)
-
-            def do_POST(self) -> None:
-                sent = self.rfile.read(int(self.headers["Content-Length"]))
-                with services.lock:
-                    services.asked.append(self.path)
-                    status, headers, body = services.take(gzip.decompress(sent))
-                    lost = status == 200 and services.lose_answers > 0
-                    services.lose_answers -= lost
-                if lost:
-                    self.close_connection = True
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                else:
-                    self.reply(status, headers, body)
-
-            def reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def address_string(self) -> str:
-                return "unix"
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        class Server(socketserver.ThreadingUnixStreamServer):
-            daemon_threads = True
-
-            def handle_error(self, *_: object) -> None:
-                """A client that was killed in the middle is part of these tests."""
-
         self.path.unlink(missing_ok=True)
-        self._server = Server(str(self.path), Handler)
+        self._server = _Server(self)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:

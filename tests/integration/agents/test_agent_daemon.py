@@ -85,7 +85,7 @@ def test_refusals_and_lost_answers_lose_and_double_nothing(agent: Any, services:
 
 
 def test_stop_by_control_silences_it_until_it_is_lifted(
-    agent: Any, services: Any, lab: Any, public: Any, soon: Any, monkeypatch: pytest.MonkeyPatch
+    agent: Any, services: Any, lab: Any, public: Any, soon: Any
 ) -> None:
     services.targets = public(60_000)
     agent.start("--packets-per-second=200")
@@ -157,12 +157,13 @@ def test_it_tells_how_it_is(agent: Any, services: Any, public: Any, soon: Any) -
 
 
 @pytest.mark.skipif(
-    subprocess.run(["sh", "-c", "command -v promtool"], capture_output=True).returncode != 0, reason="needs promtool"
+    subprocess.run(["sh", "-c", "command -v promtool"], check=False, capture_output=True).returncode != 0,
+    reason="needs promtool",
 )
 def test_promtool_has_nothing_to_say(agent: Any, services: Any, soon: Any) -> None:
     agent.start()
     text = soon(lambda: agent.ask("/metrics").body, "metrics")
-    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
+    checked = subprocess.run(["promtool", "check", "metrics"], check=False, input=text, capture_output=True)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
     agent.end()
 
@@ -229,13 +230,15 @@ def test_a_port_in_use_is_told(agent: Any) -> None:
 def test_without_privilege_it_says_what_to_give(agent: Any) -> None:
     command = [sys.executable, "-m", "hopmap", "agent", *agent.flags, "--transport=kernel"]
     bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
-    done = subprocess.run(bare, capture_output=True, text=True, cwd=agent.folder, timeout=20)
+    done = subprocess.run(bare, check=False, capture_output=True, text=True, cwd=agent.folder, timeout=20)
     assert done.returncode == 2
     assert "give the agent CAP_NET_RAW" in done.stderr
 
 
 def test_help_shows_examples() -> None:
-    done = subprocess.run([sys.executable, "-m", "hopmap", "agent", "--help"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "hopmap", "agent", "--help"], check=False, capture_output=True, text=True
+    )
     assert done.returncode == 0
     assert "hopmap agent --config config.yaml --once" in done.stdout
     assert "--cooldown-minutes" in done.stdout

@@ -120,8 +120,8 @@ def test_a_document_is_obeyed_and_asked_for_by_etag(client: Any, clock: Any, ord
     assert orders.in_touch(clock.now)
     polling.step()
     assert [(path, headers) for _, path, _, headers in client.asked] == [
-        ("/control?since=0", {}),
-        ("/control?since=1", {"If-None-Match": '"1"'}),
+        ("/control?opt_outs_since=0", {}),
+        ("/control?opt_outs_since=1", {"If-None-Match": '"1"'}),
     ]
 
 

@@ -1,5 +1,6 @@
 """Probing: what is given to the engine, what is kept of its findings, and that orders hold at once."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -203,8 +204,6 @@ def test_the_cooldown_holds_in_memory_while_the_disk_is_full(rig: Rig, monkeypat
 
 
 def test_a_record_written_in_part_is_taken_back(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     real = os.write
     monkeypatch.setattr("agents.cooldown_log.os.write", lambda descriptor, data: real(descriptor, data[:3]))
     rig.give(A)

@@ -25,7 +25,7 @@ def fill(spool: Spool, count: int, text: str = "result") -> list[bytes]:
         made.append(f"{identity} {text}".encode())
         return made[-1]
 
-    assert all([spool.append(build) for _ in range(count)])
+    assert [spool.append(build) for _ in range(count)] == [True] * count
     return made
 
 
