@@ -1,5 +1,6 @@
 """Serving: a cycle is a permutation of its epoch, neighbours differ, later hops come once beside it."""
 
+import itertools
 from collections import Counter
 
 from hypothesis import given, settings
@@ -66,7 +67,7 @@ def test_a_cycle_is_a_permutation_and_neighbours_differ_while_two_groups_remain(
 
 def assert_no_neighbours(order: list[int]) -> None:
     remaining = Counter(map(group, order))
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in itertools.pairwise(order):
         remaining[group(before)] -= 1
         if sum(count > 0 for count in remaining.values()) >= 2:
             assert group(before) != group(after)
@@ -101,7 +102,7 @@ def test_a_hop_beside_the_cycle_is_no_neighbour_of_its_own_prefix() -> None:
     order = take(where, "c", 3)
     learn(where, *(BASE + (block << 8) + 100 + host for host in range(3) for block in range(3)))
     order += take(where, "c", 12)
-    assert all(group(before) != group(after) for before, after in zip(order, order[1:], strict=False))
+    assert all(group(before) != group(after) for before, after in itertools.pairwise(order))
 
 
 def test_consumers_start_at_different_places_and_have_orders_of_their_own() -> None:
