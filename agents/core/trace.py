@@ -12,6 +12,7 @@ from hopmap.addresses import text
 from hopmap.wire.result import Hop, Trace
 
 _MAX_LOOPS = 2
+_FINAL = frozenset({"prohibited", "loop", "expired", "stopped"})  # then silent hops are not asked again
 
 
 class TraceLimits(NamedTuple):
@@ -31,10 +32,15 @@ class ForwardTrace:
     """The Paris trace of one flow. `stop_reason` is None while it runs.
 
     Reasons: reached, gap, max_hops, unreachable, prohibited, loop, expired, stopped.
+
+    Silent hops are asked again at the end, not at once: routers that limit their answers have had time to
+    recover by then, and answers that were only late have arrived.
     """
 
     __slots__ = (
+        "_ending",
         "_flow",
+        "_front",
         "_hops",
         "_limits",
         "_loops",
@@ -52,12 +58,13 @@ class ForwardTrace:
         self._target = target
         self._flow = flow
         self._limits = limits
-        self._ttl = first_ttl
-        self._tries = 0
+        self._front = self._ttl = first_ttl
+        self._tries: dict[int, int] = {}
         self._outstanding = False
         self._probes = 0
         self._loops = 0
         self._reached_ttl = 0
+        self._ending: str | None = None  # why it goes no further; silent hops may still be asked again
         self._hops: dict[int, Hop] = {}
         self._places: dict[int, int] = {}  # address -> the last TTL it answered at
         self.stop_reason: str | None = None
@@ -70,7 +77,7 @@ class ForwardTrace:
         """The probe that `next_ttl` asked for has left."""
         self._outstanding = True
         self._probes += 1
-        self._tries += 1
+        self._tries[self._ttl] = self._tries.get(self._ttl, 0) + 1
 
     def answered(self, ttl: int, reply: Reply, rtt_ms: float, *, late: bool = False) -> None:
         """A probe sent with `ttl` was answered; `late` when it had been given up before."""
@@ -82,22 +89,20 @@ class ForwardTrace:
         )
         if reply.source == self._target:
             self._reached_ttl = ttl
-        self.stop_reason = self._ending(ttl, reply)
-        if ttl == self._ttl and self.stop_reason is None:
+        self._ending = self._ending_at(ttl, reply) or self._ending
+        if self._ending == "gap" and self._silent_in_a_row() < self._limits.gap:
+            self._ending = None
+        if ttl == self._ttl or self._ending in _FINAL:
             self._go_on()
 
     def missed(self, ttl: int) -> None:
         """The probe sent with `ttl` was not answered in its time."""
         if self.stop_reason or ttl != self._ttl:
             return
-        self._outstanding = False
-        limits = self._limits
-        if self._tries >= (limits.near_attempts if ttl <= limits.near_ttl else limits.attempts):
-            self._hops[ttl] = Hop(ttl)
-            if self._silent_in_a_row() >= limits.gap:
-                self.stop_reason = "gap"
-            else:
-                self._go_on()
+        self._hops.setdefault(ttl, Hop(ttl))
+        if self._ending is None and self._silent_in_a_row() >= self._limits.gap:
+            self._ending = "gap"
+        self._go_on()
 
     def duplicate(self, ttl: int) -> None:
         """One more copy of an answer that was had before."""
@@ -134,7 +139,7 @@ class ForwardTrace:
             borrowed = False
         return replace(hop, address=None) if borrowed else hop
 
-    def _ending(self, ttl: int, reply: Reply) -> str | None:
+    def _ending_at(self, ttl: int, reply: Reply) -> str | None:
         if reply.icmp_type == UNREACHABLE and reply.icmp_code in PROHIBITED_CODES:
             return "prohibited"
         if reply.source == self._target:
@@ -163,15 +168,33 @@ class ForwardTrace:
         return count
 
     def _silent_in_a_row(self) -> int:
-        ttl = self._ttl
+        ttl = self._front
         while (hop := self._hops.get(ttl)) is not None and hop.address is None:
             ttl -= 1
-        return self._ttl - ttl
+        return self._front - ttl
 
     def _go_on(self) -> None:
+        """Choose the next TTL: further out, or once there is no further, the silent ones again."""
         self._outstanding = False
-        self._tries = 0
-        if self._ttl >= self._limits.max_hops:
-            self.stop_reason = "max_hops"
+        if self._ending is None and self._front >= self._limits.max_hops:
+            self._ending = "max_hops"
+        if self._ending is None:
+            self._front += 1
+            self._ttl = self._front
+            return
+        again = [] if self._ending in _FINAL else self._worth_asking()
+        if again:
+            self._ttl = min(again)[1]
         else:
-            self._ttl += 1
+            self.stop_reason = self._ending
+
+    def _worth_asking(self) -> list[tuple[int, int]]:
+        """(tries so far, TTL) of the silent hops before the end that have not had all their tries."""
+        limits, end = self._limits, self._reached_ttl or self._front + 1
+        return [
+            (tries, ttl)
+            for ttl, tries in self._tries.items()
+            if ttl < end
+            and self._hops[ttl].address is None
+            and tries < (limits.near_attempts if ttl <= limits.near_ttl else limits.attempts)
+        ]

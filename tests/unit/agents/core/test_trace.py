@@ -70,21 +70,21 @@ def test_the_targets_own_time_exceeded_is_reaching_it() -> None:
     assert (trace.reached, trace.stop_reason) == (True, "reached")
 
 
-def test_silence_is_tried_again_and_kept() -> None:
+def test_silence_is_asked_again_at_the_end_and_kept() -> None:
     trace, asked = run(along([*map(exceeded, (A, B, C, D)), None, echo()]))
-    assert asked == [1, 2, 3, 4, 5, 5, 6]
+    assert asked == [1, 2, 3, 4, 5, 6, 5]
     assert trace.hops[4].address is None
     assert trace.probes == 7
 
 
 def test_near_silence_takes_more_misses() -> None:
     _, asked = run(along([None, exceeded(A), echo()]))
-    assert asked == [1, 1, 1, 2, 3]
+    assert asked == [1, 2, 3, 1, 1]
 
 
 def test_a_second_attempt_can_answer() -> None:
     trace, asked = run(lambda ttl, attempt: (exceeded(A) if attempt == 2 else None) if ttl == 1 else echo())
-    assert asked == [1, 1, 2]
+    assert asked == [1, 2, 1]
     assert addresses(trace) == [text(A), text(TARGET)]
 
 
@@ -92,7 +92,7 @@ def test_a_gap_of_silent_hops_ends_it() -> None:
     trace, asked = run(along([exceeded(A), exceeded(B), exceeded(C), exceeded(D)]))
     assert (trace.reached, trace.stop_reason) == (False, "gap")
     assert addresses(trace) == [text(A), text(B), text(C), text(D), *[None] * 5]
-    assert asked[4:] == [5, 5, 6, 6, 7, 7, 8, 8, 9, 9]
+    assert asked[4:] == [5, 6, 7, 8, 9, 5, 6, 7, 8, 9]
 
 
 def test_it_goes_no_further_than_it_may() -> None:
@@ -186,12 +186,44 @@ def test_a_late_first_answer_settles_the_hop_before_its_second_attempt_does() ->
     trace.missed(1)
     trace.sent()
     trace.answered(1, exceeded(A), 1500.0, late=True)
-    assert trace.next_ttl() == 2
+    assert trace.next_ttl() == 0, "the probe of hop 2 is still out"
+    trace.missed(2)
+    trace.sent()
+    trace.answered(3, echo(), 9.0)
+    assert trace.next_ttl() == 2, "hop 1 need not be asked again"
+    trace.sent()
     trace.answered(1, exceeded(B), 700.0)  # the first wins
+    trace.answered(2, exceeded(C), 9.0)
+    assert addresses(trace.result()) == [text(A), text(C), text(TARGET)]
+    assert trace.stop_reason == "reached"
+
+
+def test_a_late_answer_that_comes_during_the_second_try_settles_it() -> None:
+    trace = ForwardTrace(TARGET, 0, LIMITS)
+    trace.sent()
     trace.missed(1)
-    assert trace.next_ttl() == 2
-    trace.stop("expired")
-    assert addresses(trace.result()) == [text(A)]
+    trace.sent()
+    trace.answered(2, echo(), 9.0)
+    assert trace.next_ttl() == 1
+    trace.sent()
+    trace.answered(1, exceeded(A), 2000.0, late=True)
+    assert trace.stop_reason == "reached"
+
+
+def test_an_answer_within_the_gap_lets_it_go_on() -> None:
+    silent_at_first = {5, 6, 7, 8, 9}
+    trace, asked = run(
+        lambda ttl, attempt: None if ttl in silent_at_first and attempt == 1 else exceeded(A + ttl),
+        TraceLimits(max_hops=11),
+    )
+    assert asked == [1, 2, 3, 4, 5, 6, 7, 8, 9, 5, 10, 11, 6, 7, 8, 9]
+    assert trace.stop_reason == "max_hops"
+
+
+def test_a_prohibited_target_is_asked_nothing_more() -> None:
+    trace, asked = run(along([exceeded(A), None, unreachable(B, 13)]))
+    assert asked == [1, 2, 3]
+    assert trace.stop_reason == "prohibited"
 
 
 def test_a_late_echo_from_nearer_sets_the_targets_distance() -> None:
@@ -203,6 +235,7 @@ def test_a_late_echo_from_nearer_sets_the_targets_distance() -> None:
         trace.missed(ttl)
     trace.sent()
     trace.answered(2, echo(), 2500.0, late=True)
+    trace.missed(4)
     result = trace.result()
     assert (result.reached, result.stop_reason, result.probes) == (True, "reached", 4)
     assert [hop.ttl for hop in result.hops] == [1, 2]
