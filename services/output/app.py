@@ -74,9 +74,9 @@ def queries_app(service: Service, writer: Writer, reading: Reading, statistics: 
 
 
 def _query() -> dict[str, str]:
-    """The query's values; the last one of a name that is given twice."""
+    """The query's values, the last one of a name that is given twice; what is no UTF-8 is told apart from nothing."""
     query: Any = bottle.request.query
-    return {name: query.getunicode(name, "") for name in query}
+    return {name: query.getunicode(name, "\ufffd") for name in query}
 
 
 def _whole(content: bytes, kind: str) -> bottle.HTTPResponse:

@@ -77,6 +77,8 @@ def serve(settings: OutputSettings) -> int:
     def close() -> None:
         for forwarder in forwarders:
             forwarder.stop()
+        for forwarder in forwarders:
+            forwarder.join()
         tidier.stop()
         writer.stop()
         held.close()
@@ -96,7 +98,9 @@ def _clients(settings: OutputSettings) -> list[Client]:
 def _writer(settings: OutputSettings, counters: Counters, tidier: Tidier, forwarders: Sequence[Forwarder]) -> Writer:
     """The writer over what is on disk; it wakes the forwarders and hands full files to the tidier."""
     folder = Path(settings.db_dir)
-    file, state = open_store(folder, most_hops=settings.max_hops, most_feedback=settings.max_feedback, now=time.time())
+    file, state = open_store(
+        folder, counters, most_hops=settings.max_hops, most_feedback=settings.max_feedback, now=time.time()
+    )
     state.keep_inputs(settings.input_url)
 
     def wake() -> None:

@@ -16,6 +16,8 @@ class Counters:
     refused_low_disk: int = 0
     rotations: int = 0
     files_deleted: int = 0
+    hops_not_kept: int = 0
+    numbers_given_up: int = 0
     lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
 
     def add(self, **more: int) -> None:

@@ -29,6 +29,7 @@ _LINGER_SECONDS = 0.2  # what comes within it goes in one batch
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 60.0
 _LONGEST_RETRY_AFTER = 600.0
+_END_SECONDS = 1.0
 _ANSWER_LIMIT = 1 << 20
 _HEADERS = {"Content-Type": "application/json"}
 _WRONG_CONTENT = frozenset(
@@ -92,11 +93,15 @@ class Forwarder:
         self._news.set()
 
     def stop(self) -> None:
-        """End; what is not acknowledged is told after the next start."""
+        """Begin to end; what is not acknowledged is told after the next start."""
         self._stopping.set()
         self._news.set()
-        self._thread.join()
-        self._client.close()
+
+    def join(self) -> None:
+        """Wait for the end, but not for an input that hangs."""
+        self._thread.join(_END_SECONDS)
+        if not self._thread.is_alive():
+            self._client.close()
 
     def _run(self) -> None:
         delay = _FIRST_DELAY

@@ -17,6 +17,8 @@ _COUNTERS = {
     "refused_low_disk": ("hopmap_output_low_disk_refusals", "Requests refused because the disk's reserve is reached"),
     "rotations": ("hopmap_output_rotations", "Files of results begun"),
     "files_deleted": ("hopmap_output_files_deleted", "Files of results deleted"),
+    "hops_not_kept": ("hopmap_output_hops_not_kept", "Routers not remembered because max_hops is reached"),
+    "numbers_given_up": ("hopmap_output_numbers_given_up", "Sequence numbers in gaps that were closed"),
 }
 _GAUGES = {
     "results": ("hopmap_output_results", "Results ever stored, also in files deleted since"),

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from hopmap.errors import UserError
 from hopmap.identity import make_directory
+from services.output.counters import Counters
 from services.output.moments import utc
 from services.output.store.results import ResultsFile, listing, remove_unfinished
 from services.output.store.state import State
@@ -29,13 +30,15 @@ def lock(folder: Path) -> BinaryIO:
     return file
 
 
-def open_store(folder: Path, *, most_hops: int, most_feedback: int, now: float) -> tuple[ResultsFile, State]:
+def open_store(
+    folder: Path, counters: Counters, *, most_hops: int, most_feedback: int, now: float
+) -> tuple[ResultsFile, State]:
     """The file to write next and the state; a lost state is begun anew and taken from the results by the writer."""
     remove_unfinished(folder)
     files = listing(folder)
     newest = ResultsFile.open(files[-1].path) if files else None
     store = newest.store if newest else secrets.token_hex(4)
-    state = State(folder / STATE, store, most_hops=most_hops, most_feedback=most_feedback)
+    state = State(folder / STATE, store, counters, most_hops=most_hops, most_feedback=most_feedback)
     if newest is not None and newest.store != state.store:
         raise UserError(f"{folder / STATE} and {newest.path.name} are of different services: move one of them away")
     if newest is None or newest.last < state.applied:

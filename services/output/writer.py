@@ -154,6 +154,7 @@ class Writer:
                 self._rotate_when_due()
             except Exception as error:  # noqa: BLE001 - this thread must live on; those who wait are told
                 event(_log, logging.ERROR, "writing_failed", error=repr(error))
+                self._state.forget()
                 _fail(group if call is None else [*group, call], error)
 
     def _take(self) -> tuple[list[_Job], _Job | None, bool]:

@@ -66,7 +66,7 @@ def input_place(path: Path, url: str) -> InputPlace:
 def pending(path: Path) -> dict[str, dict[str, int]]:
     """For each input how many hops and how much feedback it has not been told yet."""
     sql = """
-      SELECT url, (SELECT count(*) FROM hops WHERE place > inputs.hops),
+      SELECT url, (SELECT coalesce(max(place), 0) FROM hops) - hops,
         (SELECT count(*) FROM feedback WHERE place > inputs.feedback) FROM inputs
     """
     with _asking(path) as connection:

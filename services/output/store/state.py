@@ -13,6 +13,7 @@ from hopmap.errors import UserError
 from hopmap.wire.result import ResultId
 from services.output.core.ingest import Row
 from services.output.core.intervals import IntervalSet
+from services.output.counters import Counters
 from services.output.store.migrate import connect, migrate
 
 MOST_SPOOLS = 200_000
@@ -24,8 +25,8 @@ _CACHED_HOPS = 100_000
 class State:
     """state.sqlite; only the writer's thread uses it."""
 
-    def __init__(self, path: Path, store: str, *, most_hops: int, most_feedback: int) -> None:
-        self.path = path
+    def __init__(self, path: Path, store: str, counters: Counters, *, most_hops: int, most_feedback: int) -> None:
+        self._counters = counters
         try:
             self._connection = connect(path, synchronous="NORMAL")
             migrate(self._connection, "state", path)
@@ -46,8 +47,6 @@ class State:
         self._received: dict[tuple[str, str], IntervalSet] = {}
         self._touched: set[tuple[str, str]] = set()
         self._recent: set[int] = set()
-        self.numbers_given_up = 0
-        self.hops_not_kept = 0
 
     def claim(self, identity: ResultId) -> bool:
         """Mark a result as received; False when it already was. Undone by `forget`, kept by `apply`."""
@@ -93,7 +92,8 @@ class State:
     def _save_spools(self, now: str) -> None:
         values = []
         for key in self._touched:
-            self.numbers_given_up += self._received[key].bound()
+            if given_up := self._received[key].bound():
+                self._counters.add(numbers_given_up=given_up)
             values.append((*key, self._received[key].encode(), now))
         self._connection.executemany("REPLACE INTO spools VALUES (?, ?, ?, ?)", values)
         self._touched.clear()
@@ -110,7 +110,7 @@ class State:
 
     def _add_hop(self, address: int, row: Row) -> None:
         if self._hops >= self._most_hops:
-            self.hops_not_kept += 1
+            self._counters.add(hops_not_kept=1)
             return
         done = self._connection.execute(
             "INSERT OR IGNORE INTO hops VALUES (?, ?, ?, ?, ?)",

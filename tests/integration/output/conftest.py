@@ -47,18 +47,18 @@ class Output:
         self._sockets = (folder / "o.sock", folder / "q.sock")
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, ready: int = 200) -> None:
         command = [sys.executable, "-m", "hopmap", "output", "--port=0", "--health-port=0", f"--db-dir={self.db_dir}"]
         command += [f"--unix={self._sockets[0]}", f"--health-unix={self._sockets[1]}", "--reserve-mb=1", *self.flags]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, stderr=log)
         self.taking, self.asking = (Client(Endpoint.parse(f"unix://{path}"), timeout=60) for path in self._sockets)
-        until(lambda: self.answers() or self.process.poll() is not None)
+        until(lambda: self.answers(ready) or self.process.poll() is not None)
         assert self.process.poll() is None, self.log()
 
-    def answers(self) -> bool:
+    def answers(self, status: int) -> bool:
         try:
-            return self.asking.request("GET", "/ready").status == 200
+            return self.asking.request("GET", "/ready").status == status
         except Unreachable:
             return False
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,6 +107,7 @@ def test_the_newest_results_are_found_by_what_they_are(start_output: Start) -> N
         "/recent?since=yesterday",
         "/results?after=5",
         "/results?after=%00",
+        "/results?after=%FF",
         "/results?limit=10001",
         "/results?reader=a%20b",
         "/dump?file=../state.sqlite",
@@ -122,6 +124,17 @@ def test_a_bad_question_is_answered_400_and_why(bounded_output: Output, path: st
     assert json.loads(response.body)["error"] == "bad_request"
 
 
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, of Debian's prometheus")
+def test_promtool_has_nothing_to_say_about_the_metrics(start_output: Start) -> None:
+    output = start_output("--input-url=unix:///nowhere/in.sock")
+    answered(output, [made(1)])
+    output.get("/results?reader=atlas")
+    text = output.get("/metrics").body
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+    assert b'hopmap_output_reader_behind_results{reader="atlas"} 1.0' in text
+
+
 def test_each_port_serves_its_own_calls_only(start_output: Start) -> None:
     output = start_output()
     for path in ("/health", "/ready", "/service-info"):
@@ -133,6 +146,23 @@ def test_each_port_serves_its_own_calls_only(start_output: Start) -> None:
     assert output.taking.request("POST", "/rotate", b"").status == 404
     assert output.taking.request("GET", "/results").status == 405
     assert output.asking.request("POST", "/results", b"{}").status == 405
+
+
+def test_below_the_reserve_results_are_refused_before_it_is_too_late(start_output: Start) -> None:
+    output = start_output()
+    answered(output, [made(1)])
+    output.end(signal.SIGTERM)
+    output.flags = ("--reserve-mb=1000000",)
+    output.start(ready=503)
+    refused = output.post([made(2)])
+    assert (refused.status, refused.headers["retry-after"]) == (507, "30")
+    assert json.loads(output.get("/ready").body)["detail"] == "the disk's reserve is reached"
+    assert output.get("/dump").status == 507
+    assert output.read_all()[0] == ["agent-1:s1:1"]
+    output.end(signal.SIGTERM)
+    output.flags = ()
+    output.start()
+    assert answered(output, [made(1), made(2)]) == {"accepted": 1, "duplicate": 1, "rejected": []}
 
 
 TOKENS = {scope: f"{scope}-token-0123456789" for scope in ("agent", "service", "admin")}
