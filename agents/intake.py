@@ -11,7 +11,7 @@ from hopmap.errors import one_line
 from hopmap.logs import event
 
 _log = logging.getLogger(__name__)
-_LOOK_AGAIN = 0.25  # seconds, while the queue is full or asking is not allowed
+_LOOK_AGAIN = 0.25  # seconds; also the least between two questions, should all that is given be passed over
 
 
 class Intake:
@@ -78,7 +78,7 @@ class Intake:
         self._queue.extend(supply.leases)
         self.dry = not supply.leases
         if supply.leases:
-            return 0.0
+            return _LOOK_AGAIN
         wait = self._interval if supply.wait is None else supply.wait
         self._idle_until = now + wait
         return wait

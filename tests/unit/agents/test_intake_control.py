@@ -41,7 +41,7 @@ def intake(clock: Any, *sources: ScriptedSource, may: bool = True, once: bool = 
 def test_it_asks_for_what_there_is_room_for(clock: Any) -> None:
     source = ScriptedSource(supply(10), supply(4))
     taking = intake(clock, source)
-    assert taking.step() == 0
+    assert taking.step() > 0
     assert taking.step() > 0
     assert len(taking) == 10
     for _ in range(5):
@@ -81,7 +81,7 @@ def test_another_source_takes_over(clock: Any) -> None:
     first, second = ScriptedSource(SourceDown("away"), supply(2)), ScriptedSource(supply(1))
     taking = intake(clock, first, second)
     assert taking.step() == 0
-    assert taking.step() == 0
+    assert taking.step() > 0
     assert len(taking) == 1
     assert not taking.failing
     clock.now += 1
