@@ -49,7 +49,7 @@ def test_a_signal_ends_all(number: signal.Signals, tmp_path: Path) -> None:
         assert lab.process.wait(15) == 128 + signal.SIGTERM
         assert lab.gone(sharing=False)
     assert truth.read_bytes()[:2] == b"\x1f\x8b"
-    assert sorted(os.listdir(tmp_path)) == ["truth.jsonl.gz"]
+    assert [path.name for path in tmp_path.iterdir()] == ["truth.jsonl.gz"]
 
 
 @pytest.mark.net

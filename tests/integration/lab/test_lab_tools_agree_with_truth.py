@@ -135,7 +135,7 @@ def test_tcpdump_finds_no_bad_checksum(tmp_path: Path) -> None:
     done = run_lab("--preset", "calm", "--seed", "5", "--", "sh", "-c", script)
     text = done.stdout
     assert "time exceeded" in text
-    assert "port" in text and "unreachable" in text
+    assert "unreachable" in text
     assert "Flags [S.]" in text
     assert "echo reply" in text
     # The words that tcpdump uses for wrong sums.
