@@ -149,6 +149,7 @@ def test_the_logs_keep_within_their_bounds(tmp_path: Path) -> None:
     bench = Bench(tmp_path, most_hops=10, most_feedback=4)
     bench.writer.start()
     bench.writer.store(rows(1, 10))
+    bench.settle()
     assert bench.counters.hops_not_kept == 20
     bench.writer.rotate()
     assert [item.target for _, item in queries.feedback_after(tmp_path / STATE, 0, 99)] == [
