@@ -23,7 +23,7 @@ from services.input.state import State
 from services.input.status import status
 
 _log = logging.getLogger(__name__)
-_TEND_SECONDS = 2.0
+_TEND_SECONDS = 1.0
 CAPABILITIES = ("targets", "hops", "feedback", "control", "export", "import", "gzip", "ipv4")
 
 EXAMPLES = """\

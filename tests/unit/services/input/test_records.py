@@ -96,7 +96,9 @@ def rich() -> Frontier:
     where.learn([HopReport("62.0.0.1", "a", "8.8.8.8", "a:s:5"), HopReport("10.0.0.1")], NOW)
     where.judge([Feedback("62.0.0.1", "dead", "a", AT, ("62.0.9.1",))], NOW)
     where.judge([Feedback("63.0.0.1", "dead", "a", AT)], NOW)
-    where.steer(Control(1, paused=("x",), rates={"packets_per_second": 3.0}, opt_outs=OptOutDelta(0, (OptOut("64.0.0.0/8", "asked", "2026-01-01"), OptOut("65.0.0.0/8")))))  # fmt: skip # one document
+    opt_outs = (OptOut("64.0.0.0/8", "asked", "2026-01-01"), OptOut("65.0.0.0/8"))
+    rates = {"packets_per_second": 3.0}
+    where.steer(Control(1, paused=("x",), rates=rates, opt_outs=OptOutDelta(0, opt_outs)))
     where.steer(Control(2, True, opt_outs=OptOutDelta(1, (OptOut("66.0.0.0/8"),), ("65.0.0.0/8",)), agent_version="9"))
     draw(where, "a", 5, NOW)
     return where
