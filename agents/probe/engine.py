@@ -283,7 +283,8 @@ class Engine:
             if measurement is not None:
                 measurement.duplicate(ttl)
             return
-        counters.late += state == GIVEN_UP
+        late = state == GIVEN_UP
+        counters.late += late
         if measurement is None:
             return
         rtt_ms = (arrived - ring.sent_at[slot]) / 1_000_000
@@ -293,7 +294,7 @@ class Engine:
             self._srtt_ms += _SRTT_GAIN * (rtt_ms - self._srtt_ms)
         if not self._manners.lifted:
             self._manners.answered(measurement.job.address, ttl, measurement.distance, reply.source, arrived / NS)
-        measurement.answered(ttl, reply, rtt_ms, late=state == GIVEN_UP)
+        measurement.answered(ttl, reply, rtt_ms, late=late)
         self._go_on(measurement, arrived)
 
     def _go_on(self, measurement: Measurement, now: int) -> None:
