@@ -16,6 +16,7 @@ SETTINGS = {
     "input": "services.input.config:InputSettings",
     "output": "services.output.config:OutputSettings",
     "manager": "manager.config:ManagerSettings",
+    "up": "hopmap.up.config:UpSettings",
 }
 
 EXAMPLES = """\

@@ -123,7 +123,7 @@ def _watch(settings: UpSettings, crew: Crew, stop: threading.Event, screen: view
 
     watch = Watch(f"http://127.0.0.1:{settings.input_port}", f"http://127.0.0.1:{settings.output_health_port}")
     with contextlib.closing(watch):
-        while not stop.wait(LOOK_EVERY_SECONDS):
+        while not (stop.wait(LOOK_EVERY_SECONDS) or screen.lost):
             _raise_if_dead(crew)
             crew.bound_logs(LOG_BYTES)
             numbers = watch.look(view.NEWEST)

@@ -6,14 +6,15 @@ from typing import TextIO
 
 from hopmap.errors import UserError
 from hopmap.up.config import UpSettings
+from hopmap.up.parts import INTERNET_PACE
 
 TEXT = """\
 This maps the real internet from this machine.
   who probes     {agents} agent(s) here, over this machine's own line
   what           ICMP echo requests to {budget:,} addresses of cloud providers, a traceroute to
                  those that answer, and then the routers seen on the way
-  how fast       the agents' polite defaults ('hopmap agent --help': packets_per_second), never more than
-                 0.1 packet/s to a /24; opt-outs and special-purpose addresses are left alone
+  how fast       each agent at most {packets_per_second:g} packets/s, {per_prefix_per_second:g} packet/s to a /24 and
+                 {per_router_per_second:g} packet/s to a router near by; special-purpose addresses and opt-outs never
   in whose name  {contact}, written into every ping
   kept in        {data_dir}
 Ask whether your provider permits probing. Ctrl-C stops it at once.
@@ -24,7 +25,11 @@ def ask(settings: UpSettings, data_dir: Path, questions: TextIO, answers: TextIO
     """Say what is about to be done; UserError unless --yes was given or a person at a terminal says yes."""
     questions.write(
         TEXT.format(
-            agents=settings.agent_count(), budget=settings.seed_budget, contact=settings.contact, data_dir=data_dir
+            agents=settings.agent_count(),
+            budget=settings.seed_budget,
+            contact=settings.contact,
+            data_dir=data_dir,
+            **INTERNET_PACE,
         )
     )
     if settings.yes:

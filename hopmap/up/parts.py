@@ -18,6 +18,8 @@ LAB_PACE = {
     "deliver_seconds": 1,
     "batch_targets": 20,
 }
+# On the internet: said before it is done, so written down here and not left to what agents do by default.
+INTERNET_PACE = {"packets_per_second": 20.0, "per_prefix_per_second": 0.1, "per_router_per_second": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,7 @@ def _agent(settings: UpSettings, places: Places, worker: int) -> dict[str, Any]:
     }
     if settings.contact:
         keys["contact"] = settings.contact
-    if settings.world == "lab":
-        keys |= LAB_PACE
-    return keys
+    return keys | (LAB_PACE if settings.world == "lab" else INTERNET_PACE)
 
 
 def _hopmap(*arguments: object) -> tuple[str, ...]:

@@ -54,13 +54,14 @@ def route(result: Result, as_name: AsName) -> str:
     if result.trace is None:
         return f"{head} {rtt}"
     seen = [hop.address for hop in result.trace.hops if hop.address is not None]
-    names = (as_name(addresses.number(address)) for address in seen)
-    way = " > ".join(name for name, _ in groupby(names) if name)
-    return f"{head} {rtt} {len(result.trace.hops):>3} hops  {way}"
+    names = filter(None, (as_name(addresses.number(address)) for address in seen))
+    way = " > ".join(name for name, _ in groupby(names))
+    distance = result.trace.hops[-1].ttl if result.trace.hops else 0
+    return f"{head} {rtt} {distance:>3} hops  {way}"
 
 
 class Screen:
-    """Writes the view: in place on a terminal, one line now and then elsewhere."""
+    """Writes the view: in place on a terminal, one line now and then elsewhere. `lost`: nobody reads it any more."""
 
     LINE_EVERY_SECONDS = 5.0
 
@@ -69,23 +70,30 @@ class Screen:
         self._in_place = in_place
         self._drawn = 0
         self._last_line = float("-inf")
+        self.lost = False
 
     def show(self, now: float, lines: Sequence[str], line: str) -> None:
         """Draw `lines` over the last ones, or write `line` when it is time for another."""
         if self._in_place:
             up = f"\x1b[{self._drawn}F\x1b[J" if self._drawn else ""
-            self._out.write(up + "".join(f"{text}\n" for text in lines))
+            self._put(up + "".join(f"{text}\n" for text in lines))
             self._drawn = len(lines)
         elif now - self._last_line >= self.LINE_EVERY_SECONDS:
-            self._out.write(f"{line}\n")
+            self._put(f"{line}\n")
             self._last_line = now
-        self._out.flush()
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self._out.write(f"{text}\n")
-        self._out.flush()
+        self._put(f"{text}\n")
         self._drawn = 0
+
+    def _put(self, text: str) -> None:
+        """Write; a pipe or terminal that is gone is remembered, so that the run can end in order."""
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except OSError:
+            self.lost = True
 
 
 def screen(wanted: bool) -> Screen:  # noqa: FBT001 - one flag, one meaning

@@ -59,7 +59,7 @@ function beats(steps) {
   const high = Math.max(1, ...steps);
   const bars = steps.map((value, place) => {
     const height = Math.max(1, (value / high) * 20);
-    return svg("rect", { x: 128 - (steps.length - place) * 4.26, y: 22 - height, width: 3, height });
+    return svg("rect", { x: place * 4.26, y: 22 - height, width: 3, height });
   });
   return svg("svg", { class: "beats", viewBox: "0 0 128 22", role: "img", "aria-label": `results of the last looks: ${steps.join(", ")}` }, ...bars);
 }
@@ -92,8 +92,9 @@ const unheard = (hop) => (hop.redacted ? "kept at home" : "no answer");
 function dots(route) {
   return make("span", { className: "dots", ariaHidden: "true" }, ...route.hops.map((hop, place) => {
     const kind = hop.redacted ? " redacted" : hop.address === null ? " silent" : "";
-    const end = route.reached && place === route.hops.length - 1 ? " end" : "";
-    return make("i", { className: `dot c${hop.colour}${kind}${end}`, title: `${hop.ttl}  ${hop.address ?? unheard(hop)}  ${hop.network}` });
+    const end = hop.address === route.target ? " end" : "";
+    const gap = place && hop.ttl !== route.hops[place - 1].ttl + 1 ? " gap" : "";
+    return make("i", { className: `dot c${hop.colour}${kind}${end}${gap}`, title: `${hop.ttl}  ${hop.address ?? unheard(hop)}  ${hop.network}` });
   }));
 }
 
@@ -121,7 +122,7 @@ function routeRow(route) {
     make("span", { className: "who", textContent: route.agent }),
     make("span", { className: "to" }, make("b", { textContent: route.target }), " ", make("small", { textContent: route.network })),
     make("span", { className: "way" }, dots(route), make("span", { className: "path", textContent: path(route) })),
-    make("span", { className: "num", textContent: route.hops.length ? `${route.hops.length} hops` : "ping" }),
+    make("span", { className: "num", textContent: route.hops.length ? `${route.hops.at(-1).ttl} hops` : "ping" }),
     make("span", { className: "num", textContent: ms(route.rtt_ms) }));
   const row = make("details", { className: "route fresh" }, summary);
   row.dataset.id = route.id;

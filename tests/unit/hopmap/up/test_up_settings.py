@@ -49,13 +49,16 @@ def test_lab_agents_reach_the_services_over_unix_sockets_and_have_a_home_each() 
         assert keys["health_check_port"] == 0
 
 
-def test_on_the_internet_agents_keep_their_polite_defaults_and_say_who_asks() -> None:
+def test_on_the_internet_agents_are_polite_and_say_who_asks() -> None:
     chosen = settings(world="internet", contact="mailto:you@example.org")
     assert [part.name for part in plan(chosen, PLACES)] == ["input", "output", "manager", "agent-0"]
     (text,) = agent_configs(chosen, PLACES).values()
     keys = yaml.safe_load(text)
     assert keys["contact"] == "mailto:you@example.org"
-    assert not {"packets_per_second", "per_prefix_per_second", "per_router_per_second", "interval_seconds"} & set(keys)
+    assert keys["packets_per_second"] <= 50
+    assert keys["per_prefix_per_second"] == 0.1
+    assert keys["per_router_per_second"] == 1.0
+    assert not {"interval_seconds", "batch_targets"} & set(keys)
 
 
 def test_parts_can_not_share_a_port() -> None:
@@ -97,7 +100,15 @@ def asked(answers: io.StringIO, **flags: str) -> str:
 
 def test_before_the_internet_is_probed_it_is_said_who_what_how_fast_and_in_whose_name() -> None:
     text = asked(Terminal("y\n"))
-    for said in ("real internet", "1 agent", "19,000 addresses", "0.1 packet/s", "mailto:you@example.org", "/data"):
+    for said in (
+        "real internet",
+        "1 agent",
+        "19,000 addresses",
+        "20 packets/s",
+        "0.1 packet/s to a /24",
+        "mailto:you@example.org",
+        "/data",
+    ):
         assert said in text
 
 

@@ -92,6 +92,17 @@ def test_what_is_said_stays() -> None:
     assert out.getvalue() == "a\nending ...\nb\n"
 
 
+class Gone(io.StringIO):
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def test_a_reader_who_left_is_noticed() -> None:
+    screen = Screen(Gone(), in_place=False)
+    screen.say("ready")
+    assert screen.lost
+
+
 def test_results_that_can_not_be_read_are_left_out() -> None:
     good = encode_result(result())
     assert [one.id for one in results({"results": [good, {"id": 1}, 7]})] == ["agent-0:s:1"]
