@@ -123,6 +123,7 @@ def run(service: Service, listeners: Sequence[Listener], close: Callable[[], Non
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of every request that waits its turn
     for listener in listeners:
         listener.start()
         event(_log, logging.INFO, "listening", at=listener.address)
