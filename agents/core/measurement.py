@@ -40,6 +40,7 @@ class Measurement:
         "_rtts",
         "_sent",
         "_settled",
+        "_wanted",
         "checksum",
         "delay",
         "distance",
@@ -67,6 +68,7 @@ class Measurement:
         self._settled = 0  # pings answered or given up
         self._received = 0
         self._retried = False
+        self._wanted = job.ping_count
         self._rtts: list[float] = []
         self._reply_ttl: int | None = None
 
@@ -76,13 +78,13 @@ class Measurement:
 
     def wants_trace(self) -> bool:
         """Whether the pings are through and a trace is to begin."""
-        return not self.done and self.trace is None and self._settled >= self._wanted()
+        return not self.done and self.trace is None and self._settled >= self._wanted
 
     def next_ttl(self) -> int | None:
         """PING, or the TTL of the next trace probe; None while waiting."""
         if self.trace is not None:
             return self.trace.next_ttl() or None
-        return PING if not self.done and self._sent == self._settled < self._wanted() else None
+        return PING if not self.done and self._sent == self._settled < self._wanted else None
 
     def sent(self) -> None:
         """The probe that `next_ttl` asked for has left."""
@@ -127,9 +129,6 @@ class Measurement:
         ping = Ping("icmp", self._sent, self._received, tuple(self._rtts), self._reply_ttl)
         return Finding(self.job, self.started, ping, self.trace.result() if self.trace is not None else None)
 
-    def _wanted(self) -> int:
-        return self.job.ping_count + self._retried
-
     def _ping_answered(self, reply: Reply, rtt_ms: float, *, late: bool) -> None:
         if reply.icmp_type != ECHO_REPLY:  # a router says that it can't be reached: asking again is no use
             self.done = True
@@ -142,13 +141,13 @@ class Measurement:
         if not late:
             self._settle()
         elif self._settled >= self.job.ping_count:  # given up before: the further ping, sent or not, is not needed
-            self._settled = self._wanted()
+            self._settled = self._wanted
             self._conclude()
 
     def _settle(self) -> None:
         self._settled += 1
         self.delay = RETRY_DELAY
-        if self._settled >= self._wanted():
+        if self._settled >= self._wanted:
             self._conclude()
 
     def _conclude(self) -> None:
@@ -159,3 +158,4 @@ class Measurement:
             self.done = True
         else:
             self._retried = True
+            self._wanted += 1

@@ -7,18 +7,20 @@ slot, quoted destination and checksum; what matches no probe is counted and drop
 import errno
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic_ns, time
 
 from agents.core.flow import EchoTemplate, Flows
 from agents.core.manners import Manners
 from agents.core.measurement import Finding, Job, Measurement
-from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Bucket, Cap
+from agents.core.pace import Bucket
 from agents.core.reply import parse
-from agents.core.trace import LIMITS, ForwardTrace, TraceLimits
+from agents.core.trace import ForwardTrace
 from agents.core.wheel import Wheel
 from agents.probe.ring import ANSWERED, GIVEN_UP, LIVE, Ring
+from agents.probe.settings import Counters, EngineSettings
 from agents.probe.transport import Refused, Transport
+
+__all__ = ["NS", "Counters", "Engine", "EngineSettings"]
 
 NS = 1_000_000_000
 PING_TTL = 64
@@ -35,40 +37,6 @@ _BUSY = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM})
 _LINE_DOWN = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.ENXIO, errno.ENODEV})
 _HOLD_BUSY, _HOLD_DOWN = NS // 50, NS
 _FEWEST_IN_HAND, _MOST_IN_HAND = 32, 4096
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """How the engine probes. None lifts a limit; `contact` is the URI for the payload (RFC 9511).
-
-    `most_in_hand` is how many measurements go on at once; 0 takes as many as the rate keeps busy.
-    """
-
-    identifier: int
-    flow_key: bytes
-    contact: str = ""
-    contact_in_traces: bool = True
-    packets_per_second: float | None = 100.0
-    per_network: Cap | None = PER_NETWORK
-    per_near_hop: Cap | None = PER_NEAR_HOP
-    trace: TraceLimits = LIMITS
-    most_in_hand: int = 0
-
-
-@dataclass(slots=True)
-class Counters:
-    """Since the start. `stray` answers match no probe; `late` ones came after their probe was given up."""
-
-    sent: int = 0
-    sent_bytes: int = 0
-    received: int = 0
-    received_bytes: int = 0
-    late: int = 0
-    duplicate: int = 0
-    stray: int = 0
-    timeouts: int = 0
-    refused: int = 0
-    send_errors: int = 0
 
 
 class Engine:

@@ -1,0 +1,40 @@
+"""What the engine is told, and what it counts."""
+
+from dataclasses import dataclass
+
+from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Cap
+from agents.core.trace import LIMITS, TraceLimits
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How the engine probes. None lifts a limit; `contact` is the URI for the payload (RFC 9511).
+
+    `most_in_hand` is how many measurements go on at once; 0 takes as many as the rate keeps busy.
+    """
+
+    identifier: int
+    flow_key: bytes
+    contact: str = ""
+    contact_in_traces: bool = True
+    packets_per_second: float | None = 100.0
+    per_network: Cap | None = PER_NETWORK
+    per_near_hop: Cap | None = PER_NEAR_HOP
+    trace: TraceLimits = LIMITS
+    most_in_hand: int = 0
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the start. `stray` answers match no probe; `late` ones came after their probe was given up."""
+
+    sent: int = 0
+    sent_bytes: int = 0
+    received: int = 0
+    received_bytes: int = 0
+    late: int = 0
+    duplicate: int = 0
+    stray: int = 0
+    timeouts: int = 0
+    refused: int = 0
+    send_errors: int = 0
