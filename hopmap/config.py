@@ -63,9 +63,9 @@ def add_flags(flags: argparse.ArgumentParser, cls: type[Any]) -> None:
         name = "--" + field.name.replace("_", "-")
         about = f"{field.metadata['about']} (default: {_shown(field.default) or 'none'})".replace("%", "%%")
         if kind.type is bool:
-            flags.add_argument(
-                name, dest=field.name, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=about
-            )
+            # what is off by default can only be switched on, so that no_auth gets no --no-no-auth
+            action = argparse.BooleanOptionalAction if field.default else "store_true"
+            flags.add_argument(name, dest=field.name, action=action, default=argparse.SUPPRESS, help=about)
         else:
             flags.add_argument(
                 name,
@@ -200,7 +200,7 @@ def _checked(kind: _Kind, value: Any, field: "dataclasses.Field[Any]", where: st
     if kind.many:
         items = value if isinstance(value, list) else [value]
         return tuple(_one(kind, item, field, where) for item in items)
-    if value is None and kind.nullable:
+    if kind.nullable and value in (None, "none"):
         return None
     return _one(kind, value, field, where)
 

@@ -55,6 +55,12 @@ def test_defaults_then_file_then_environment_then_flags(tmp_path: Path) -> None:
     assert kettle("--config", file, HOPMAP_KETTLE_NOTE="none").note is None
 
 
+@pytest.mark.parametrize("nothing", ["none", "null", "~", ""])
+def test_a_setting_is_emptied_in_a_file(tmp_path: Path, nothing: str) -> None:
+    file = written(tmp_path / "kettle.yaml", f"note: {nothing}\n")
+    assert kettle("--config", file, HOPMAP_KETTLE_CUPS="3") == Kettle(cups=3)
+
+
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     assert kettle("--config", written(tmp_path / "empty.yaml", "# nothing\n")) == Kettle()
 
