@@ -117,7 +117,9 @@ class Routes:
 
     def _variant(self, target: int, number: int) -> int:
         """How the /18 around a target is announced, and how often its network has changed its provider since."""
-        return mix(self.seed, target >> 14, number, 71) % AFTER_CHANGE + self.shifts.get(("network", number), 0)
+        moved = self.shifts.get(("network", number), 0)
+        announced = mix(self.seed, target >> 14, number, 71) % AFTER_CHANGE
+        return announced + (AFTER_CHANGE - 1 + moved if moved else 0)
 
     def networks_passed(self, vantage: Vantage, target: int) -> tuple[int, ...]:
         """The AS numbers from the worker to an announced address."""

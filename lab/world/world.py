@@ -22,6 +22,7 @@ BLOCK_WINDOW_S, WORKER_WINDOW_S = 600.0, 1.0
 _LEAST_HEADER = 20
 _CHANCES = 1 << 30
 _DUPLICATE_LATER_S = 0.001
+_MOST_MOVES = 6
 
 #: Times of arrival (s) and packets.
 Arrivals = list[tuple[float, bytes]]
@@ -103,7 +104,7 @@ class World:
     def change(self, kind: str, worker: int, target: int, now: float) -> str:
         """Move routes from `now` on; says what moved. ValueError tells which kinds there are.
 
-        "network": the target's network is reached by another provider. "link": two networks on the way to the
+        "network": the target's network is reached by other networks. "link": two networks on the way to the
         target meet elsewhere, for all that passes there.
         """
         origin = self.vantages[worker]
@@ -112,11 +113,16 @@ class World:
             raise ValueError("no network announces that address: choose one of `hopmap lab targets`")
         shifts = dict(self.epochs[-1][1])
         moved = self._moved(kind, origin, found[0], target)
-        shifts[moved] = shifts.get(moved, 0) + (2 if kind == "network" else 1)
-        self.epochs.append((now, shifts))
-        self.routes.under(shifts)
-        self._routes.clear()
-        return " ".join(str(part) for part in moved)
+        before = self.routes.route(origin, target).segments
+        for _ in range(_MOST_MOVES):
+            shifts[moved] = shifts.get(moved, 0) + 1
+            self.routes.under(shifts)
+            if self.routes.route(origin, target).segments != before:
+                self.epochs.append((now, shifts))
+                self._routes.clear()
+                return " ".join(str(part) for part in moved)
+        self.routes.under(self.epochs[-1][1])
+        raise ValueError("there is no other way to that address: choose another one, or the other kind of change")
 
     def _moved(self, kind: str, origin: Vantage, number: int, target: int) -> tuple[str | int, ...]:
         if kind == "network":

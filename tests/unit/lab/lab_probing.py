@@ -40,8 +40,9 @@ def paris(world: World, target: int, ttl: int, *, flow: int = 0x4321, sequence: 
     return ip(world.vantages[0].source, target, 1, ttl, body)
 
 
-def with_ports(world: World, target: int, protocol: int, ttl: int, segment: bytes, place: int) -> bytes:
-    """A UDP or TCP packet; `place` is where its checksum goes."""
+def with_ports(world: World, target: int, protocol: int, ttl: int, segment: bytes) -> bytes:
+    """A UDP or TCP packet with its checksum filled in."""
+    place = {6: 16, 17: 6}[protocol]
     source = world.vantages[0].source
     pseudo = struct.pack(">IIBBH", source, target, 0, protocol, len(segment))
     total = 0xFFFF - ones_sum(pseudo + segment)
@@ -50,11 +51,11 @@ def with_ports(world: World, target: int, protocol: int, ttl: int, segment: byte
 
 def tcp(world: World, target: int, port: int, flags: int, ttl: int = 64) -> bytes:
     segment = struct.pack(">HHIIBBHHH", 40000, port, 1000, 2000, 0x50, flags, 1024, 0, 0)
-    return with_ports(world, target, 6, ttl, segment, 16)
+    return with_ports(world, target, 6, ttl, segment)
 
 
 def udp(world: World, target: int, port: int, data: bytes = b"", ttl: int = 64) -> bytes:
-    return with_ports(world, target, 17, ttl, struct.pack(">HHHH", 40000, port, 8 + len(data), 0) + data, 6)
+    return with_ports(world, target, 17, ttl, struct.pack(">HHHH", 40000, port, 8 + len(data), 0) + data)
 
 
 class Answered(NamedTuple):

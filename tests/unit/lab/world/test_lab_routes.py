@@ -200,7 +200,7 @@ def test_every_shape_of_balancing_occurs() -> None:
     for dice in range(400):
         ways = many_ways(PRESETS["default"], range(10, 26), dice * 0x9E3779B97F4A7C15)
         assert len(set(ways)) == len(ways) >= 2
-        shapes.add(tuple(sorted({len(way) for way in ways})) + (min(min(way) for way in ways) < 0,))
+        shapes.add((*sorted({len(way) for way in ways}), min(min(way) for way in ways) < 0))
         assert all(seat < 0 or 10 <= seat < 26 for way in ways for seat in way)
     assert shapes == {(1, True), (1, False), (2, False), (1, 2, False)}
     assert many_ways(PRESETS["default"], range(0), 5)[0] == (-1,)

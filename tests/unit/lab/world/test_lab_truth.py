@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def test_whatever_a_flow_sees_is_in_the_truth(make_world: MakeWorld) -> None:
                 hops[-1] = ""
             elif row["status"] != "loop":
                 hops.append("")
-            assert set(zip(hops, hops[1:], strict=False)) <= links
+            assert set(pairwise(hops)) <= links
             for ttl, address in enumerate(hops, 1):
                 if address:
                     assert places[address][0] <= ttl <= places[address][1]
@@ -60,7 +61,7 @@ def test_no_more_is_in_the_truth_than_flows_can_see(make_world: MakeWorld) -> No
     for flow in range(6000):
         lanes = world.route(world.vantages[0], TARGET, 0.0).path(flow).lanes
         hops = [truth.dotted(hop.address) for lane in lanes for hop in lane.hops] + [""]
-        seen |= set(zip(hops, hops[1:], strict=False))
+        seen |= set(pairwise(hops))
     assert {(faces[one], faces.get(other, "")) for one, other, _ in found["path"][0]["links"]} == seen
 
 

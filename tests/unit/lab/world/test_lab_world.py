@@ -200,6 +200,29 @@ def test_changes_that_make_no_sense_are_refused(make_world: MakeWorld) -> None:
     assert len(world.epochs) == 1
 
 
+@pytest.mark.parametrize("kind", ["network", "link"])
+def test_a_change_moves_its_target_or_is_refused(make_world: MakeWorld, kind: str) -> None:
+    world, moved, refused = make_world(), 0, set()
+    for target in [TARGET, *(ranges[0][0] + 7 for ranges in RANGES.values())]:
+        before, epochs = _way(world, target), len(world.epochs)
+        try:
+            world.change(kind, 0, target, float(epochs))
+        except ValueError as error:
+            refused.add(str(error).split(":")[0])
+            assert (len(world.epochs), _way(world, target)) == (epochs, before)
+        else:
+            moved += 1
+            assert _way(world, target) != before
+    assert moved > 20
+    assert refused <= {"there is no other way to that address", "the worker and the target are in one network"}
+    assert refused
+
+
+def _way(world: World, target: int) -> list[int]:
+    lanes = world.route(world.vantages[0], target, 0.0).path(1).lanes
+    return [hop.address for lane in lanes for hop in lane.hops]
+
+
 def question(name: str, kind: int = 12) -> bytes:
     labels = b"".join(bytes((len(label),)) + label.encode() for label in name.split("."))
     return b"\xab\xcd\x01\0\0\1\0\0\0\0\0\0" + labels + b"\0" + kind.to_bytes(2, "big") + b"\0\1"
