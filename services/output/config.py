@@ -30,8 +30,8 @@ class OutputSettings(ListenSettings):
     rotation_days: float = setting(7.0, "begin a new file of results after this many days", low=0.001, high=3_650)
     keep_files: int = setting(5, "how many full files are kept beside the one being written", low=1, high=10_000)
     reserve_mb: float = setting(200.0, "refuse results when less than this is free on the disk", low=0, high=1_000_000)
-    max_body_mb: float = setting(8.0, "largest body of a request", low=0.01, high=1_000)
-    max_unpacked_mb: float = setting(32.0, "largest gzip body once unpacked", low=0.01, high=1_000)
+    max_body_mb: float = setting(4.0, "largest body of a request", low=0.01, high=1_000)
+    max_unpacked_mb: float = setting(16.0, "largest gzip body once unpacked", low=0.01, high=1_000)
     max_batch: int = setting(5_000, "most results in one request", low=1, high=1_000_000)
     max_hops: int = setting(5_000_000, "most routers remembered; more are counted, not kept", low=1, high=100_000_000)
     max_feedback: int = setting(

@@ -54,7 +54,9 @@ class Output:
             self.process = subprocess.Popen(command, cwd=ROOT, stderr=log)
         self.taking, self.asking = (Client(Endpoint.parse(f"unix://{path}"), timeout=60) for path in self._sockets)
         until(lambda: self.answers(ready) or self.process.poll() is not None)
-        assert self.process.poll() is None, self.log()
+        if self.process.poll() is not None:
+            self.process = None
+            raise AssertionError(self.log())
 
     def answers(self, status: int) -> bool:
         try:
@@ -71,8 +73,8 @@ class Output:
         if self.process is None:
             return 0
         self.process.send_signal(how)
-        code, self.process = self.process.wait(15), None
-        return code
+        ended, self.process = self.process, None
+        return ended.wait(15)
 
     def post(self, content: bytes | list[dict[str, Any]], *, packed: bool = False, token: str = "") -> Response:
         content = content if isinstance(content, bytes) else ndjson(content)
@@ -123,8 +125,7 @@ def start_output(tmp_path: Path) -> Iterator[Callable[..., Output]]:
         return output
 
     yield start
-    for output in started:
-        output.end(signal.SIGKILL)
+    assert [output.end(signal.SIGTERM) for output in started] == [0] * len(started)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ def bounded_output(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Output]
     output = Output(tmp_path_factory.mktemp("o"), "--max-batch=50", "--max-body-mb=1", "--max-unpacked-mb=2")
     output.start()
     yield output
-    output.end(signal.SIGKILL)
+    assert output.end(signal.SIGTERM) == 0
 
 
 class FakeInput:
@@ -147,6 +148,7 @@ class FakeInput:
         self.feedback: list[dict[str, Any]] = []
         self.answers: list[tuple[int, dict[str, str]]] = []
         self.seen = 0
+        self.tokens: set[str | None] = set()
         self._server: socketserver.ThreadingUnixStreamServer | None = None
 
     def start(self) -> None:
@@ -156,6 +158,7 @@ class FakeInput:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
+                fake.tokens.add(self.headers["Authorization"])
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 status, headers = fake.answers.pop(0) if fake.answers else (200, {})
                 content = json.dumps(fake.take(self.path, body) if status == 200 else {}).encode()

@@ -3,6 +3,15 @@
 import json
 import signal
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hopmap.client import Client
+from services.output import forward
+from services.output.core.ingest import read_row
+from services.output.counters import Counters
+from services.output.store.state import State
 
 from .conftest import FakeInput, Output, made, until
 
@@ -69,6 +78,40 @@ def test_a_replaced_input_is_told_everything_again(start_output: Start, fake_inp
     output.post([made(3)])
     until(lambda: hops_of(1, 2, 3) <= set(fake_input.addresses()))
     until(lambda: len({item["target"] for item in fake_input.feedback}) == 3)
+
+
+def test_an_idle_output_notices_that_an_input_was_replaced(
+    tmp_path: Path, fake_input: FakeInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward, "_IDLE_SECONDS", 0.05)
+    state = State(tmp_path / "state.sqlite", "00000000", Counters(), most_hops=99, most_feedback=99)
+    row = read_row(made(1))
+    assert state.claim(row.id)
+    state.apply([row], 1, "2026-11-23T08:00:00.000Z")
+    client = Client(forward.endpoint(fake_input.url))
+    forwarder = forward.Forwarder(
+        fake_input.url, client, tmp_path / "state.sqlite", write=lambda work: work(state), draw=lambda: 0.0
+    )
+    forwarder.start()
+    try:
+        until(lambda: fake_input.feedback)
+        fake_input.hops, fake_input.feedback, fake_input.generation = [], [], "g-2"
+        until(lambda: fake_input.feedback)
+        assert set(fake_input.addresses()) == hops_of(1)
+        fake_input.generation = "not a name"
+        until(lambda: "can't be read" in forwarder.telling.error)
+    finally:
+        forwarder.stop()
+        forwarder.join()
+        state.close()
+
+
+def test_inputs_are_told_with_the_token_for_them(start_output: Start, fake_input: FakeInput) -> None:
+    token_file = fake_input.path.with_name("token")
+    token_file.write_text("service-token-0123456789\n")
+    start_output(f"--input-url={fake_input.url}", f"--input-token-file={token_file}")
+    until(lambda: fake_input.seen)
+    assert fake_input.tokens == {"Bearer service-token-0123456789"}
 
 
 def test_every_input_has_a_place_of_its_own(start_output: Start, fake_input: FakeInput) -> None:
