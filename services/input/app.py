@@ -61,11 +61,11 @@ class _Calls:
         control = self._state.frontier.control
         if control.stop or consumer in control.paused:
             return _nothing(STOPPED_WAIT)
-        drawn = self._state.draw(consumer, count)
+        frontier, drawn = self._state.draw(consumer, count)
         if not drawn.targets:
             return _nothing(drawn.retry_after)
         if JSON in bottle.request.get_header("Accept", ""):
-            targets = tuple(_target(self._state.frontier, *one, self._lease) for one in drawn.targets)
+            targets = tuple(_target(frontier, *one, self._lease) for one in drawn.targets)
             return answer(encode_targets(targets))
         text = "".join(f"{addresses.text(address)}\n" for address, _ in drawn.targets)
         return bottle.HTTPResponse(

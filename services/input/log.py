@@ -27,11 +27,6 @@ class Log:
         self._write = threading.Lock()
         self._sync = threading.Lock()
 
-    @property
-    def written(self) -> int:
-        """The ticket of the newest frame."""
-        return self._written
-
     def append(self, payload: bytes) -> int:
         """Write a frame; the ticket to `sync` it with. LogError, with the file as it was, when that fails."""
         content = frame(payload)
@@ -62,11 +57,18 @@ class Log:
                 raise LogError(self.failed) from error
             self._synced = upto
 
+    def sync_all(self) -> None:
+        """Return when everything is durable; LogError after any failure: what then was to be written is not here."""
+        if self.failed:
+            raise LogError(self.failed)
+        self.sync(self._written)
+
     def close(self) -> None:
         """Make everything durable and close; LogError when that fails."""
         with self._write, self._sync:
             try:
                 self._sync_file(self._file)
+                self._synced = self._written if not self.failed else self._synced
             except OSError as error:
                 raise LogError(error.strerror or str(error)) from error
             finally:

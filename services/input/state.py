@@ -27,6 +27,7 @@ from services.input.store import Replayed, Store
 
 _log = logging.getLogger(__name__)
 _SMALLEST_LOG = 4 << 20
+_PAUSE = 10  # calls of `tend` from one failed snapshot to the next try
 
 
 class State:
@@ -38,6 +39,7 @@ class State:
         self.lock = threading.Lock()
         self._limits = limits
         self._clock = clock
+        self._pause = 0
         self.frontier = Frontier(new_generation(), seed, limits)
         self.replayed: Replayed = self.store.replay(lambda value: record.apply(self.frontier, value))
         self.frontier.recall_growth(self.now())
@@ -57,17 +59,17 @@ class State:
         """Put all in a new snapshot and open the log. OSError as it comes."""
         self.store.write_snapshot(self.store.turn(), record.records(self.frontier))
 
-    def draw(self, consumer: str, count: int) -> Drawn:
-        """The next targets of a consumer; what must be kept before they go out is kept."""
+    def draw(self, consumer: str, count: int) -> tuple[Frontier, Drawn]:
+        """The next targets of a consumer, and the frontier they are of; what must be kept before is kept."""
         with self.lock:
             drawn = draw(self.frontier, consumer, count, self.now())
             if drawn.reserve:
                 drawn.cursor.ticket = self._append(record.cursor(drawn.reserve))
-            ticket, log = drawn.cursor.ticket, self.store.log
+            ticket, log, frontier = drawn.cursor.ticket, self.store.log, self.frontier
         if log and ticket:
             with _storage():
                 log.sync(ticket)
-        return drawn
+        return frontier, drawn
 
     def learn(self, hops: Sequence[HopReport]) -> Learnt:
         """Take hops in; durable on return."""
@@ -128,11 +130,14 @@ class State:
     def tend(self) -> None:
         """Write a snapshot when the log has grown, or when a failed write must be made good."""
         log = self.store.log
-        if log and (log.failed or log.size > max(_SMALLEST_LOG, self.store.snapshot_bytes // 2)):
+        self._pause = max(0, self._pause - 1)
+        wanted = log and (log.failed or log.size > max(_SMALLEST_LOG, self.store.snapshot_bytes // 2))
+        if wanted and not self._pause:
             self.snapshot()
 
     def snapshot(self) -> None:
         """Write a snapshot now; a failure is logged, and tried again by `tend`."""
+        doubt = self.failure()
         try:
             with self.lock:
                 number = self.store.turn()
@@ -141,8 +146,9 @@ class State:
                     one.ticket = 0
             self.store.write_snapshot(number, records)
         except OSError as error:
-            if self.store.log:
-                self.store.log.failed = one_line(error)
+            self._pause = _PAUSE
+            if self.store.log:  # what a failed log holds is in no file for certain until a snapshot holds it
+                self.store.log.failed = doubt or self.store.log.failed
             event(_log, logging.ERROR, "snapshot_failed", error=one_line(error))
 
     def close(self) -> None:
@@ -179,7 +185,7 @@ class State:
         def wait() -> None:
             if log:
                 with _storage():
-                    log.sync(log.written if ticket is None else ticket)
+                    log.sync_all() if ticket is None else log.sync(ticket)
 
         return wait
 
