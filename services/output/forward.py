@@ -13,7 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from hopmap.client import Client, Endpoint, Unreachable
+from hopmap.client import Client, Endpoint
 from hopmap.logs import event
 from hopmap.wire import decode
 from hopmap.wire.decode import WireError
@@ -109,7 +109,7 @@ class Forwarder:
             self._news.clear()
             try:
                 more = self._round()
-            except (Failed, Unreachable, sqlite3.Error, Problem) as error:
+            except (Failed, OSError, sqlite3.Error, Problem) as error:
                 self._note_failure(error)
                 asked = error.retry_after if isinstance(error, Failed) else None
                 wait = min(asked, _LONGEST_RETRY_AFTER) if asked is not None else delay

@@ -46,30 +46,34 @@ class Tidier:
     def _run(self, writer: Writer) -> None:
         while True:
             try:
-                file = self._retired.get(timeout=_EVERY_SECONDS)
-            except queue.Empty:
-                pass
-            else:
-                if file is None:
+                if not self._close_retired():
                     return
-                file.close()
-            self._delete_surplus(writer)
+                self._delete_surplus(writer)
+            except (OSError, sqlite3.Error, Problem) as error:
+                event(_log, logging.WARNING, "tidying_put_off", error=error)
+
+    def _close_retired(self) -> bool:
+        """Close the next retired file, waiting a while for one; False when there will be none any more."""
+        try:
+            file = self._retired.get(timeout=_EVERY_SECONDS)
+        except queue.Empty:
+            return True
+        if file is not None:
+            file.close()
+        return file is not None
 
     def _delete_surplus(self, writer: Writer) -> None:
-        try:
-            files = listing(self._folder)
-            if len(files) - 1 <= self._keep_files:
-                return
-            slowest, applied = writer.call(_slowest_and_durable)
-            bases = [file.base for file in files]
-            count = deletable(bases, self._keep_files, slowest, low_disk=writer.low_disk())
-            for file, following in zip(files[:count], bases[1:], strict=False):
-                if following - 1 <= applied:
-                    file.remove()
-                    self._counters.add(files_deleted=1)
-                    event(_log, logging.INFO, "deleted", file=file.path.name)
-        except (OSError, sqlite3.Error, Problem) as error:
-            event(_log, logging.WARNING, "deletion_put_off", error=error)
+        files = listing(self._folder)
+        if len(files) - 1 <= self._keep_files:
+            return
+        slowest, applied = writer.call(_slowest_and_durable)
+        bases = [file.base for file in files]
+        count = deletable(bases, self._keep_files, slowest, low_disk=writer.low_disk())
+        for file, following in zip(files[:count], bases[1:], strict=False):
+            if following - 1 <= applied:
+                file.remove()
+                self._counters.add(files_deleted=1)
+                event(_log, logging.INFO, "deleted", file=file.path.name)
 
 
 def _slowest_and_durable(state: State) -> tuple[int | None, int]:

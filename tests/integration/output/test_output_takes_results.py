@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import shutil
 import signal
 import subprocess
@@ -133,6 +134,51 @@ def test_promtool_has_nothing_to_say_about_the_metrics(start_output: Start) -> N
     checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
     assert b'hopmap_output_reader_behind_results{reader="atlas"} 1.0' in text
+
+
+def test_no_question_makes_an_error_of_ours(bounded_output: Output) -> None:
+    draw = random.Random(3)
+    pieces = [
+        "",
+        "0",
+        "1",
+        "-",
+        ".",
+        "%",
+        "%00",
+        "%FF",
+        "%27",
+        "'",
+        '"',
+        ";",
+        "&",
+        "=",
+        "/",
+        "..",
+        "results-",
+        "sqlite",
+    ]
+    pieces += [
+        "limit",
+        "after",
+        "reader",
+        "ip",
+        "agent",
+        "since",
+        "kind",
+        "file",
+        "8.8.8.8",
+        "trace",
+        "?",
+        "#",
+        "%F0%9F%98%80",
+    ]
+    for _ in range(300):
+        query = "".join(draw.choices(pieces, k=draw.randrange(8)))
+        name = draw.choice(["limit=", "after=", "reader=", "ip=", "agent=", "since=", "kind=", "file=", ""])
+        path = draw.choice(["/recent", "/results", "/dump", "/stats", "/health", "/nothing", "/results/", "//"])
+        response = bounded_output.get(f"{path}?{name}{query}")
+        assert response.status in {200, 400, 404}, (path, name, query)
 
 
 def test_each_port_serves_its_own_calls_only(start_output: Start) -> None:
