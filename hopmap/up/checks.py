@@ -3,12 +3,13 @@
 import contextlib
 import errno
 import fcntl
+import importlib.util
 import os
 import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hopmap.errors import UserError
@@ -17,6 +18,13 @@ from hopmap.identity import make_directory
 LONGEST_SOCKET_PATH = 107  # sun_path of unix(7) holds 108 bytes with the closing NUL
 _LONGEST_NAME = len("/output.sock")  # the lab's own, /lab/control and /lab/packets, are no longer
 _PREFIX = "hopmap-up-"
+
+
+def check_packages(needed: Sequence[str] = ("bottle", "waitress", "prometheus_client")) -> None:
+    """The services stand on packages that a bare agent does without."""
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"the services need {', '.join(missing)}: install with pip install 'hopmap[manager]'")
 
 
 def check_contact(world: str, contact: str | None) -> None:

@@ -22,6 +22,7 @@ from hopmap.up.parts import Part, Places, agent_configs, plan
 READY_WITHIN_SECONDS = 120.0
 LOOK_EVERY_SECONDS = 1.0
 LOG_BYTES = 4 << 20
+_USER_ERROR = 2
 
 EXAMPLES = """\
   hopmap up                                     map the lab's internet, with live pages
@@ -45,6 +46,7 @@ def run(argv: list[str]) -> int:
     config.add_flags(flags, UpSettings)
     settings = config.load(UpSettings, "up", flags.parse_args(argv), config.environment())
     data = Path(settings.data_dir).absolute()
+    checks.check_packages()
     checks.check_contact(settings.world, settings.contact)
     stop = threading.Event()
     with contextlib.ExitStack() as held:
@@ -71,8 +73,7 @@ def _run_parts(settings: UpSettings, places: Places, stop: threading.Event) -> i
         if not stop.is_set():
             _watch(settings, crew, stop, screen)
     except PartEnded as ended:
-        _tell_end(ended)
-        return 1
+        return _tell_end(ended)
     finally:
         screen.say("ending ...")
         for name in crew.end():
@@ -139,9 +140,16 @@ def _raise_if_dead(crew: Crew) -> None:
         raise PartEnded(child, f"ended by itself with code {child.exit_code}")
 
 
-def _tell_end(ended: PartEnded) -> None:
-    lines = [f"hopmap up: {ended}; its last lines (all of them in {ended.child.log}):", *_indented(ended.child.tail())]
+def _tell_end(ended: PartEnded) -> int:
+    """Say what a part ended with. Exit code 2 when it was something that the user can mend, else 1."""
+    child = ended.child
+    if child.exit_code == _USER_ERROR and child.tail(1):
+        reason = child.tail(1)[0].removeprefix(f"hopmap {child.name}: ")
+        sys.stderr.write(f"hopmap up: {child.name} can't run: {reason}\n")
+        return _USER_ERROR
+    lines = [f"hopmap up: {ended}; its last lines (all of them in {child.log}):", *_indented(child.tail())]
     sys.stderr.write("\n".join(lines) + "\n")
+    return 1
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

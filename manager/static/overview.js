@@ -69,7 +69,7 @@ function agents(it, now) {
   $("agents").replaceChildren(...it.agents.map((one) => make("tr", {},
     make("th", { scope: "row" }, make("span", { className: `mark ${one.state}`, title: one.state, textContent: one.name })),
     make("td", {}, when(one.last_result, now)),
-    make("td", { className: "num", textContent: number(one.results) }),
+    make("td", { className: "num count", textContent: number(one.results) }),
     make("td", { className: "num rate", textContent: number(one.results_per_minute) }),
     make("td", { className: "wide" }, beats(one.beats)),
     make("td", { className: "num", textContent: one.answered_percent === null ? "–" : `${one.answered_percent} %` }),

@@ -179,6 +179,27 @@ def test_a_part_that_dies_is_named_and_ends_all(start: Start) -> None:
     assert not (run.data / "sockets").exists()
 
 
+def test_interrupted_while_it_starts_it_leaves_nothing(start: Start) -> None:
+    run = start("socket")
+    run.wait("first part", lambda: "input     ready" in run.out.read_text(), URL_WITHIN)
+    assert run.end(signal.SIGTERM) == 0
+    assert "is running" not in run.out.read_text()
+    run.assert_nothing_left(set())
+    assert not (run.data / "sockets").exists()
+
+
+def test_what_the_user_can_mend_is_one_line_and_code_2(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "data" / "output").mkdir(parents=True)
+    (tmp_path / "data" / "output" / "instance-id").write_text("nonsense\n")
+    run = start("socket")
+    assert run.process.wait(END_WITHIN) == 2
+    said = run.err.read_text()
+    assert said.count("\n") == 1
+    assert said.startswith("hopmap up: output can't run: ")
+    assert "instance-id holds no instance id" in said
+    run.assert_nothing_left(set())
+
+
 def test_a_second_run_on_the_same_data_is_refused_and_disturbs_nothing(start: Start) -> None:
     run = start("socket")
     run.running()

@@ -124,6 +124,12 @@ def test_without_a_terminal_only_the_flag_says_yes() -> None:
     assert "Go on?" not in asked(io.StringIO(), yes="true")
 
 
+def test_missing_packages_are_named_with_what_to_install() -> None:
+    checks.check_packages()
+    with pytest.raises(UserError, match=r"need no_such_package: install with pip install 'hopmap\[manager\]'"):
+        checks.check_packages(("json", "no_such_package"))
+
+
 def test_a_port_in_use_is_named_with_the_flag_that_changes_it() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
