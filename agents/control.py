@@ -3,12 +3,15 @@
 import http
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 
 from agents.core.failover import Failover
+from agents.core.offset import Offset
 from agents.core.orders import Orders
 from agents.counts import Counts
 from agents.sources import refusal
-from hopmap.client import Client, Unreachable
+from hopmap.client import Client, Response, Unreachable
 from hopmap.errors import one_line
 from hopmap.logs import event
 from hopmap.wire import decode
@@ -42,6 +45,7 @@ class ControlPoll:
         self._failover = Failover(len(clients), rng, longest=seconds)
         self._etags = [""] * len(clients)
         self._asked_for_all = False
+        self.offset = Offset()
 
     @property
     def failing(self) -> bool:
@@ -73,7 +77,9 @@ class ControlPoll:
         client, known = self._clients[place], self._orders.opt_outs_version
         path = f"{client.endpoint.path.rstrip('/')}/control?opt_outs_since={known}"
         headers = {"If-None-Match": self._etags[place]} if self._etags[place] else {}
+        asked = self._steady()
         answer = client.request("GET", path, headers=headers, limit=_MAX_DOCUMENT)
+        self._note_date(answer, asked)
         if answer.status == http.HTTPStatus.NOT_MODIFIED:
             return True
         if answer.status != http.HTTPStatus.OK:
@@ -83,6 +89,10 @@ class ControlPoll:
         self._etags[place] = answer.headers.get("etag", "") if whole else ""
         event(_log, logging.INFO, "control", version=control.version, halted=self._orders.halted or "no")
         return whole
+
+    def _note_date(self, answer: Response, asked: float) -> None:
+        with suppress(KeyError, ValueError):  # no Date, or none that can be read
+            self.offset.heard(asked, self._steady(), parsedate_to_datetime(answer.headers["date"]).timestamp())
 
 
 class _NoDocument(Exception):

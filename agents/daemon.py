@@ -116,6 +116,7 @@ class Agent:
             name=self.name,
             rate=settings.packets_per_second,
             job=self._job,
+            offset=None if self.control is None else self.control.offset,
         )
 
     def run(self, stop: threading.Event) -> None:

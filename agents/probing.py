@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from agents.clock import Clock
 from agents.cooldown_log import CooldownLog
 from agents.core.measurement import Finding, Job
+from agents.core.offset import Offset
 from agents.core.orders import Orders
 from agents.counts import Counts
 from agents.intake import Intake
@@ -66,6 +68,7 @@ class Probing:
         name: str,
         rate: float,
         job: Callable[[Lease], Job],
+        offset: Offset | None = None,
     ) -> None:
         self._engine = engine
         self._intake = intake
@@ -77,6 +80,7 @@ class Probing:
         self._name = name
         self._own_rate = self._rate = rate
         self._job = job
+        self._offset = offset
         self._halted: str | None = None
         self._state = ClockState()
         self._state_at: float | None = None
@@ -161,7 +165,8 @@ class Probing:
     def _clock_state(self) -> ClockState:
         now = self._clock.steady()
         if self._state_at is None or now - self._state_at >= _CLOCK_SECONDS:
-            self._state, self._state_at = self._clock.state(), now
+            offset_ms = None if self._offset is None else self._offset.milliseconds(self._clock.wall(), now)
+            self._state, self._state_at = replace(self._clock.state(), offset_ms=offset_ms), now
         return self._state
 
 

@@ -53,6 +53,7 @@ class Engine:
         trace_contact = settings.contact if settings.contact_in_traces else ""
         self.counters = Counters()
         self._transport = transport
+        self._send_message = transport.send
         self._settings = settings
         self._clock = clock
         self._wall = wall
@@ -181,7 +182,7 @@ class Engine:
         message = template.build(slot, measurement.checksum)
         sent_at = self._clock()
         try:
-            self._transport.send(message, job.address, ttl or PING_TTL)
+            self._send_message(message, job.address, ttl or PING_TTL)
         except Refused:
             self.counters.refused += 1
             self._drop(measurement)

@@ -156,6 +156,39 @@ def test_it_tells_how_it_is(agent: Any, services: Any, public: Any, soon: Any) -
     agent.end()
 
 
+def test_the_health_port_survives_idlers_and_nonsense(agent: Any, services: Any, soon: Any) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    agent.start(f"--health-check-port={port}")
+    soon(lambda: agent.ask("/health").status == 200, "health")
+    idlers = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    try:
+        refused = soon(lambda: exchange(port, b"BREW / HTTP/1.1\r\n\r\n"), "an answer")
+        assert refused.split()[1] == b"501"
+        assert b'"error":"not_implemented"' in refused
+        assert b'"error":"bad_request"' in exchange(port, b"\0\xff \r\n\r\n")
+        assert exchange(port, b"HEAD /health HTTP/1.1\r\n\r\n").endswith(b"\r\n\r\n")
+    finally:
+        for idler in idlers:
+            idler.close()
+    assert agent.end()[0] == 0
+
+
+def exchange(port: int, request: bytes) -> bytes:
+    """What came back, empty when it was turned away."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as talk:
+        try:
+            talk.sendall(request)
+            talk.shutdown(socket.SHUT_WR)
+            found = b""
+            while piece := talk.recv(65_536):
+                found += piece
+        except OSError:
+            return b""
+        return found
+
+
 @pytest.mark.skipif(
     subprocess.run(["sh", "-c", "command -v promtool"], check=False, capture_output=True).returncode != 0,
     reason="needs promtool",

@@ -1,5 +1,6 @@
 """Intake and control: when targets are asked for, and that orders get through."""
 
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -123,6 +124,21 @@ def test_a_document_is_obeyed_and_asked_for_by_etag(client: Any, clock: Any, ord
         ("/control?opt_outs_since=0", {}),
         ("/control?opt_outs_since=1", {"If-None-Match": '"1"'}),
     ]
+
+
+def test_the_date_of_answers_tells_how_far_our_clock_is_off(client: Any, clock: Any, orders: Orders) -> None:
+    polling = poll(clock, orders, client)
+    for tenth in range(10):
+        clock.now = 1000 + tenth * 7.1
+        client.will(304, date=formatdate(1_700_000_000 + int(clock.now), usegmt=True))
+        polling.step()
+    found = polling.offset.milliseconds(1_700_000_002 + clock.now, clock.now)
+    assert found is not None
+    assert abs(found - 2000) <= 125
+    client.will(304, date="yesterday").will(304)
+    polling.step()
+    polling.step()
+    assert not polling.failing
 
 
 @pytest.mark.parametrize("answer", [(500, None), (404, None), (200, b"<html>"), (200, {"schema": 1})])
