@@ -1,7 +1,7 @@
 """The truth read back, shaped for asking: is this link real, and if not, how did it come about?"""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -90,14 +90,21 @@ class Answers:
         self.links.update(version.links)
         self.nodes.update(version.faces)
 
-    def worker_of(self, source: str | None, agent: int | None, target: str) -> int | None:
-        """Whose trace it is: by source address, by what was said of the agent, or as one worker alone probed it."""
+    def worker_of(self, source: str | None, agent: int | None, target: str, seen: Iterable[str]) -> int | None:
+        """Whose trace it is: by source address, by what was said of the agent, or as its hops are one worker's."""
         if agent is not None:
             return agent
         if source is not None:
             return self.sources.get(source)
-        probers = {worker for worker in self.sources.values() if (worker, target) in self.paths}
-        return probers.pop() if len(probers) == 1 else None
+        probers = [worker for worker in self.sources.values() if (worker, target) in self.paths]
+        shared = {worker: self._shared(worker, target, seen) for worker in probers}
+        best = [worker for worker in probers if shared[worker] == max(shared.values())]
+        return best[0] if len(best) == 1 else None
+
+    def _shared(self, worker: int, target: str, seen: Iterable[str]) -> int:
+        """How many of the addresses lie on the worker's ways to the target."""
+        versions = self.paths[worker, target]
+        return sum(any(node(address, worker) in version.faces for version in versions) for address in seen)
 
     def cause(self, key: tuple[int, str], link: Link, ttl: int, *, late: bool) -> str:
         """Why a trace shows a link that does not exist. `ttl` is that of its first end."""

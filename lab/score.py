@@ -32,7 +32,7 @@ class Scoring:
             return
         self.traces += 1
         agent = self.agents.get(trace.agent) if trace.agent else None
-        worker = self.answers.worker_of(trace.source, agent, trace.target)
+        worker = self.answers.worker_of(trace.source, agent, trace.target, [seen.address for seen in trace.seen])
         if worker is None or (worker, trace.target) not in self.answers.paths:
             self.unknown += 1
             return

@@ -8,18 +8,18 @@ from itertools import pairwise
 from lab.world.access import Vantage
 from lab.world.asgraph import AFTER_CHANGE, as_path
 from lab.world.dice import lane_of, mix, share
-from lab.world.geography import kilometres, nearest
+from lab.world.geography import nearest
 from lab.world.hosts import DEAD, NO_ROUTE, ROUTER, SILENT_END, Fate, fate_of
-from lab.world.networks import Network, Networks
+from lab.world.networks import Networks
 from lab.world.plan import Plan
 from lab.world.routers import Place, Router, Routers, pool
 from lab.world.segments import PER_DESTINATION, PER_PACKET, Ends, Lane, Segment, Segments
+from lab.world.waypoints import waypoints
 
 #: What `change` has moved: ("network", AS) or ("link", AS, next AS), by how much.
 Shifts = Mapping[tuple[str | int, ...], int]
 
 HOST_MS = 0.08
-_DETOUR, _NEAR, _CLOSE_KM = 1.12, 0.25, 1200.0
 _FLOWS_KEPT = 64
 
 
@@ -237,24 +237,6 @@ class Routes:
         if Place(*own, borders[choice]) == here:
             choice = (choice + 1) % len(borders)
         return Place(*own, borders[choice])
-
-
-def waypoints(network: Network, start: int, end: int, depth: int = 2) -> tuple[int, ...]:
-    """The cities that a network's packets pass between two of its cities, the last included; () if already there."""
-    if start == end:
-        return ()
-    direct = kilometres(start, end)
-    middle = [
-        city
-        for city in network.cities
-        if kilometres(start, city) + kilometres(city, end) < _DETOUR * direct
-        and min(kilometres(start, city), kilometres(city, end)) > _NEAR * direct
-    ]
-    if depth == 0 or direct < _CLOSE_KM or not middle:
-        return (end,)
-    half = min(middle, key=lambda city: (max(kilometres(start, city), kilometres(city, end)), city))
-    way = waypoints(network, start, half, depth - 1) + waypoints(network, half, end, depth - 1)
-    return tuple(dict.fromkeys(way))
 
 
 def _is_private(address: int) -> bool:

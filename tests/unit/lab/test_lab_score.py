@@ -197,6 +197,20 @@ def test_several_files_are_scored_alone_and_together(truth_file: Path, tmp_path:
     assert "1 false by zero-TTL forwarder" in text
 
 
+def test_an_agents_trace_belongs_to_the_worker_whose_hops_it_shows(truth_file: Path, tmp_path: Path) -> None:
+    far = path("9.9.9.1", [[1, 1, 1], [9, 2, 2]], [[1, 9, "plain"], [9, 0, "plain"]], worker=1, distance=[3, 3])
+    rows = [
+        *map(str.strip, truthfile.lines(truth_file)),
+        json.dumps({"kind": "worker", "worker": 1, "source": "192.168.2.2"}),
+    ]
+    file = tmp_path / "two.jsonl"
+    file.write_text("\n".join([*rows, json.dumps(far)]) + "\n")
+    first, second = own("9.9.9.1", dict(FULL)), own("9.9.9.1", {1: "192.168.1.1", 2: "5.0.0.8", 3: "9.9.9.1"})
+    found = scored(file, tmp_path, json.dumps(first), json.dumps(second), json.dumps(own("9.9.9.1", {})))
+    assert (found["targets"], found["not_in_truth"], found["false_links"]) == (2, 1, 0)
+    assert found["links"]["recall"] == 1.0
+
+
 def test_other_kinds_of_rows_are_passed_over(tmp_path: Path) -> None:
     file = tmp_path / "x"
     file.write_text('{"type":"cycle-start"}\n')

@@ -7,8 +7,9 @@ from lab.world.geography import INDEX, kilometres, light_ms
 from lab.world.hosts import ALIVE, DEAD, LOOP, NO_ROUTE, ROUTER, SILENT_END
 from lab.world.networks import Network
 from lab.world.plan import PRESETS
-from lab.world.routes import Route, waypoints
+from lab.world.routes import Route
 from lab.world.segments import PER_DESTINATION, PER_FLOW, PER_PACKET
+from lab.world.waypoints import waypoints
 from lab.world.ways import many_ways, one_way
 from lab.world.world import World
 
