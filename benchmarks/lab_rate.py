@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+from lab import control
 from lab.world import packets
 
 RATES = (5_000, 10_000, 20_000, 40_000)
@@ -100,6 +101,13 @@ def cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def reached() -> int:
+    """How many packets have come to the lab."""
+    count = control.ask(os.environ[control.VARIABLE], {"do": "stats"})["stats"]["packets"]["received"]
+    assert isinstance(count, int)
+    return count
+
+
 def measure(way: Way, probes: list[bytes], rate: int) -> tuple[int, int, float]:
     """Sent, answered, seconds of sending."""
     began, sent, answered = time.monotonic(), 0, 0
@@ -128,15 +136,13 @@ def inside(file: str) -> None:
         time.sleep(0.0002)
     time.sleep(1.0)
     way.drain()
-    print(f"{'asked/s':>9} {'sent/s':>9} {'answered':>9} {'CPU us/probe':>13} {'lab CPU':>8}")
+    print(f"{'asked/s':>9} {'sent/s':>9} {'reached':>9} {'answered':>9} {'CPU us/probe':>13} {'lab CPU':>8}")
     for rate in RATES:
-        before = cpu_seconds(os.getppid())
+        before, had = cpu_seconds(os.getppid()), reached()
         sent, answered, spent = measure(way, probes, rate)
-        used = cpu_seconds(os.getppid()) - before
-        print(
-            f"{rate:>9} {sent / spent:>9.0f} {answered / sent:>9.2%} {used / sent * 1e6:>13.1f} {used / spent:>8.0%}",
-            flush=True,
-        )
+        used, came = cpu_seconds(os.getppid()) - before, reached() - had
+        shares = f"{came / sent:>9.2%} {answered / sent:>9.2%}"
+        print(f"{rate:>9} {sent / spent:>9.0f} {shares} {used / sent * 1e6:>13.1f} {used / spent:>8.0%}", flush=True)
 
 
 def main() -> None:
