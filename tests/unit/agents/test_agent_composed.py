@@ -1,0 +1,130 @@
+"""The composition: what ends an agent, what does not, and what it refuses to start with."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.clock import SystemClock
+from agents.config import AgentSettings
+from agents.daemon import Agent
+from agents.health import listen, listen_unix
+from hopmap.errors import UserError
+
+
+class SilentWire:
+    """Nobody ever answers."""
+
+    mode = "silent"
+
+    def send(self, message: bytes, destination: int, ttl: int) -> None:
+        raise AssertionError("nothing was to be sent")
+
+    def receive(self, timeout: float, deliver: Any) -> int:
+        time.sleep(min(timeout, 0.01))
+        return 0
+
+    def fileno(self) -> int:
+        return -1
+
+    def close(self) -> None:
+        pass
+
+
+def make(folder: Path, **keys: Any) -> Agent:
+    targets = folder / "targets"
+    targets.touch()
+    given = {"input_file": (str(targets),), "output_file": (str(folder / "out"),), "state_dir": str(folder / "state")}
+    return Agent(AgentSettings(**(given | keys)), SilentWire(), SystemClock(), lambda: 0.5)
+
+
+def test_a_part_that_fails_ends_the_agent_with_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = make(tmp_path)
+
+    def broken() -> float:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(agent.intake, "step", broken)
+    with pytest.raises(ZeroDivisionError):
+        agent.run(threading.Event())
+
+
+def test_trouble_with_a_disk_is_waited_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent, stop = make(tmp_path), threading.Event()
+    monkeypatch.setattr("agents.daemon._RETRY_SECONDS", 0.01)
+    calls: list[int] = []
+
+    def troubled() -> float:
+        calls.append(1)
+        if len(calls) > 2:
+            stop.set()
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(agent.delivery, "step", troubled)
+    with caplog.at_level(logging.ERROR):
+        agent.run(stop)
+    assert len(calls) > 2
+    assert "Input/output error" in caplog.text
+
+
+def test_a_delivery_that_hangs_does_not_hold_up_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent, stop, released = make(tmp_path), threading.Event(), threading.Event()
+    monkeypatch.setattr("agents.daemon._JOIN_SECONDS", 0.05)
+    monkeypatch.setattr("agents.daemon._LAST_DELIVERY", 0.1)
+    monkeypatch.setattr(agent.delivery, "step", lambda: released.wait(10) or 0.0)
+    assert agent.spool.append(lambda identity: b"a result")
+    stop.set()
+    began = time.monotonic()
+    agent.run(stop)
+    assert time.monotonic() - began < 5
+    assert agent.spool.waiting == 1
+    assert agent.unready() == "the agent is stopping"
+    assert agent.vitals().health()["status"] == "stopping"
+    released.set()
+    agent.spool.close()
+    agent.cooldown.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("1.2.3.4/8\n", "line 1: .*host bits"), ("\nexample.org\n", "line 2"), (None, "No such file")]
+)
+def test_opt_outs_that_cannot_be_read_stop_it_before_anything_runs(
+    tmp_path: Path, content: str | None, said: str
+) -> None:
+    path = tmp_path / "opt-outs"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match=said):
+        make(tmp_path, opt_outs=str(path))
+
+
+def test_a_token_is_not_sent_in_the_clear(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("s3cret")
+    with pytest.raises(UserError, match=r"in the clear to 192\.0\.2\.1"):
+        make(tmp_path, input_file=("http://192.0.2.1:8080",), token_file=str(path))
+
+
+def test_what_is_at_hand_follows_the_rate(tmp_path: Path) -> None:
+    slow = make(tmp_path, packets_per_second=1.0)
+    assert slow.intake._batch == 6
+    slow.spool.close()
+    slow.cooldown.close()
+
+
+def test_a_socket_left_by_a_dead_process_is_replaced_one_in_use_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "h.sock"
+    listen_unix(path).close()
+    listener = listen_unix(path)
+    with pytest.raises(UserError, match="in use by another process"):
+        listen_unix(path)
+    listener.close()
+    with pytest.raises(UserError, match="cannot listen on the unix socket"):
+        listen_unix(tmp_path / "none" / "h.sock")
+    with pytest.raises(UserError, match=r"cannot listen on 192\.0\.2\.7"):
+        listen("192.0.2.7", 0)
