@@ -24,7 +24,9 @@ def draw(frontier: Frontier, name: str, count: int, now: int) -> Drawn:
     """The next `count` targets of a consumer, or as many as are due."""
     cursor = frontier.cursors.get(name)
     if cursor is None:
-        cursor = Cursor(name, unlogged=frontier.limits.block)
+        cursor = Cursor(
+            name
+        )  # lost in a crash, it begins again: with less than a block out, that is within the promise
         _begin(frontier, cursor, now)
     frontier.put_cursor(cursor)
     reserve = cursor.pack() if cursor.unlogged + count > frontier.limits.block else None

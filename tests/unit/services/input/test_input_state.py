@@ -47,7 +47,7 @@ def test_a_full_disk_refuses_and_recovers_with_everything(
 ) -> None:
     state.learn(hops(1, 2))
     full_disk(monkeypatch)
-    for call in (lambda: state.learn(hops(3)), lambda: state.learn(hops(3)), lambda: state.draw("a", 1)):
+    for call in (lambda: state.learn(hops(3)), lambda: state.learn(hops(3)), lambda: state.draw("a", 99)):
         with pytest.raises(Problem) as problem:
             call()
         assert problem.value.status == 507

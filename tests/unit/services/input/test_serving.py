@@ -219,7 +219,7 @@ def test_a_lazy_prefix_does_not_repeat_what_was_known_singly() -> None:
 def test_a_place_is_reserved_before_more_than_a_block_is_out() -> None:
     where = frontier("62.0.0.0/16", block=10)
     reserved = [draw(where, "c", 1, NOW).reserve is not None for _ in range(25)]
-    assert [at for at, one in enumerate(reserved) if one] == [0, 10, 20]
+    assert [at for at, one in enumerate(reserved) if one] == [10, 20]
     assert draw(where, "c", 100, NOW).reserve is not None
     assert draw(where, "c", 1, NOW).reserve is not None
 
