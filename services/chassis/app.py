@@ -55,7 +55,8 @@ def answer(value: object, status: int = HTTPStatus.OK, headers: dict[str, str] |
 
 def make_app(service: Service, *, metrics: bool = True) -> bottle.Bottle:
     """An application with the calls that every service has; /metrics can be left to another port."""
-    app = bottle.Bottle(autojson=False)
+    app = bottle.Bottle()
+    app.config["json.enable"] = False  # handlers answer with bytes of their own making
     app.install(_Chassis(service))
     app.default_error_handler = _error_page
 
