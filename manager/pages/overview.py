@@ -6,7 +6,7 @@ from typing import Any
 
 from hopmap.wire.result import Hop, Result
 from manager.history import SERIES, Sample
-from manager.networks import UNKNOWN, Networks
+from manager.networks import COLOURS, UNKNOWN, Network, Networks
 from manager.watch import Seen, View, Watched
 
 ROUTES = 12
@@ -97,12 +97,20 @@ def _route(result: Result, networks: Networks) -> dict[str, Any]:
         "rtt_ms": _rounded(min(result.ping.rtts_ms)) if result.ping.rtts_ms else None,
         "reached": result.trace is not None and result.trace.reached,
         "stop_reason": result.trace.stop_reason if result.trace is not None else None,
-        "hops": [_hop(hop, networks) for hop in result.trace.hops] if result.trace is not None else [],
+        "hops": _hops(result.trace.hops, networks) if result.trace is not None else [],
     }
 
 
-def _hop(hop: Hop, networks: Networks) -> dict[str, Any]:
-    network = UNKNOWN if hop.address is None else networks.of(hop.address)
+def _hops(hops: Sequence[Hop], networks: Networks) -> list[dict[str, Any]]:
+    """Hops with their networks; two networks of one route differ in colour as long as there are colours left."""
+    colours: dict[int, int] = {}
+    return [_hop(hop, UNKNOWN if hop.address is None else networks.of(hop.address), colours) for hop in hops]
+
+
+def _hop(hop: Hop, network: Network, colours: dict[int, int]) -> dict[str, Any]:
+    if network.asn and network.asn not in colours:
+        free = [(network.colour + turn) % COLOURS for turn in range(COLOURS)]
+        colours[network.asn] = next((one for one in free if one not in colours.values()), network.colour)
     return {
         "ttl": hop.ttl,
         "address": hop.address,
@@ -110,7 +118,7 @@ def _hop(hop: Hop, networks: Networks) -> dict[str, Any]:
         "rtt_ms": _rounded(hop.rtt_ms),
         "asn": network.asn or None,
         "network": network.name,
-        "colour": network.colour,
+        "colour": colours.get(network.asn, -1),
     }
 
 

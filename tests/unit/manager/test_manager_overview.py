@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from hopmap.data import asn
+from hopmap.wire.result import Hop
 from manager.history import Pace, Sample
-from manager.networks import Networks
+from manager.networks import Network, Networks
 from manager.pages.overview import ROUTES, headline, overview
 from manager.readings import Reading
 from manager.watch import Seen, View, Watched
@@ -105,3 +106,21 @@ def test_services_and_history(view: View, networks: Networks) -> None:
     first, _, last = it["services"]
     assert (first["state"], first["since"], first["version"]) == ("up", "2023-11-14T22:13:20.000Z", "0.1.0")
     assert (last["state"], last["since"]) == ("asking", None)
+
+
+def test_networks_of_one_route_differ_in_colour(view: View, make_result: Any) -> None:
+    class SameColour:
+        def of(self, address: str) -> Network:
+            asn = int(address.rsplit(".", 1)[1])
+            return Network(asn, f"network {asn}", 7)
+
+    hops = tuple(Hop(ttl, f"198.51.100.{1 + ttl // 2}") for ttl in range(1, 21))
+    result = make_result(1)
+    result = replace(result, trace=replace(result.trace, hops=hops))
+    (route,) = overview(replace(view, newest=[result]), SameColour())["routes"]  # type: ignore[arg-type] # looks alike
+    by_network: dict[str, set[int]] = {}
+    for hop in route["hops"]:
+        by_network.setdefault(hop["network"], set()).add(hop["colour"])
+    assert all(len(colours) == 1 for colours in by_network.values())
+    first_eight = [by_network[f"network {asn}"] for asn in range(1, 9)]
+    assert len(set().union(*first_eight)) == 8
