@@ -96,9 +96,9 @@ class Exchange:
                 self.undelivered += 1
         return _IDLE_S
 
-    def turn(self) -> None:
-        """Deliver, then wait for packets until the next answer is due."""
-        wait = self.deliver_due()
+    def turn(self, longest: float = _IDLE_S) -> None:
+        """Deliver, then wait for packets until the next answer is due, at most `longest` seconds."""
+        wait = min(self.deliver_due(), longest)
         for key, _ in self._files.select(wait):
             key.data()
 

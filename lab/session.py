@@ -79,9 +79,8 @@ class Session:
     code: int = 0
 
     def open(self) -> None:
-        """Lines or socket, the control socket, the commands."""
-        control_path = self.folder / "control"
-        listener = control.ControlSocket(self.exchange, control_path, self.answer)
+        """The control socket, and the workers' lines or their socket."""
+        listener = control.ControlSocket(self.exchange, self.folder / "control", self.answer)
         self.closing.callback(listener.close)
         if self.transport == TUN:
             self._open_lines()
@@ -89,8 +88,6 @@ class Session:
             wire = WireSocket(self.exchange, self.folder / "packets")
             self.closing.callback(wire.close)
         self._watch_signals()
-        for worker in range(self.settings.workers if self.settings.command else 0):
-            self._start(worker, control_path)
 
     def _open_lines(self) -> None:
         vantages = self.exchange.world.vantages
@@ -106,8 +103,9 @@ class Session:
                 self.reaper.namespace(line.namespace)
             self.exchange.add_device(worker, line.packets)
 
-    def _start(self, worker: int, control_path: Path) -> None:
-        environment = dict(os.environ) | {control.VARIABLE: str(control_path), "HOPMAP_LAB_WORKER": str(worker)}
+    def _start(self, worker: int) -> None:
+        environment = dict(os.environ) | {control.VARIABLE: str(self.folder / "control")}
+        environment["HOPMAP_LAB_WORKER"] = str(worker)
         namespace = self.lines[worker].namespace if self.lines else None
         if namespace is None:
             environment["HOPMAP_LAB_SOCKET"] = str(self.folder / "packets")
@@ -133,7 +131,10 @@ class Session:
         self.exchange.watch(woken, lambda: woken.recv(4096))
 
     def run(self) -> int:
-        """Until the commands have ended, or a signal says so. The exit code: the first bad one of the commands."""
+        """Run the commands until they have ended, or a signal says so. The exit code: the first bad one of theirs."""
+        for worker in range(self.settings.workers if self.settings.command else 0):
+            self._start(worker)
+            self.exchange.turn(0.0)  # those that run already shall not wait for those that start
         until: Callable[[], bool] = self.children.alive if self.settings.command else lambda: True
         while until() and not self.interrupts:
             self.exchange.turn()
