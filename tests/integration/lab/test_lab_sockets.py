@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +15,38 @@ from hopmap.errors import UserError
 from lab import control
 from lab.world import packets
 
-Running = tuple[Path, subprocess.Popen[str]]
 PRESET = ["--preset", "calm"]
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Path]:
+@contextmanager
+def running(folder: Path) -> Iterator[Path]:
     """The folder of a running lab with two workers."""
-    options = ["--transport", "socket", "--workers", "2", "--state-dir", str(tmp_path), "--truth", f"{tmp_path}/end"]
+    options = ["--transport", "socket", "--workers", "2", "--state-dir", str(folder), "--truth", f"{folder}/end"]
     with subprocess.Popen([*LAB, *PRESET, *options], stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr
             assert "2 workers by socket" in process.stderr.readline()
             assert "HOPMAP_LAB_CONTROL" in process.stderr.readline()
             assert "HOPMAP_LAB_SOCKET" in process.stderr.readline()
-            yield tmp_path
+            yield folder
         finally:
             process.terminate()
             assert process.wait(20) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "end",
-        *(["now"] if (tmp_path / "now").exists() else []),
-    ]
+    assert {path.name for path in folder.iterdir()} - {"now"} == {"end"}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Path]:
+    """A lab of one's own."""
+    with running(tmp_path) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A lab for what leaves no trace in it."""
+    with running(tmp_path_factory.mktemp("shared")) as folder:
+        yield folder
 
 
 def hello(folder: Path, words: str) -> tuple[socket.socket, str]:
@@ -90,16 +101,16 @@ def test_clients_say_hello_and_exchange_packets(lab: Path) -> None:
         ("HELLO 1 x", "ERR there is no worker x"),
     ],
 )
-def test_a_wrong_hello_is_answered_with_what_is_wrong(lab: Path, words: str, says: str) -> None:
-    client, answer = hello(lab, words)
+def test_a_wrong_hello_is_answered_with_what_is_wrong(shared: Path, words: str, says: str) -> None:
+    client, answer = hello(shared, words)
     assert answer.startswith(says)
     assert client.recv(10) == b""
     client.close()
 
 
-def test_a_taken_worker_is_refused(lab: Path) -> None:
-    holder, _ = hello(lab, "HELLO 1 0")
-    client, answer = hello(lab, "HELLO 1 0")
+def test_a_taken_worker_is_refused(shared: Path) -> None:
+    holder, _ = hello(shared, "HELLO 1 0")
+    client, answer = hello(shared, "HELLO 1 0")
     assert answer == "ERR worker 0 is taken by another client"
     client.close()
     holder.close()
@@ -137,16 +148,16 @@ def test_change_stats_and_truth_from_the_command_line(lab: Path) -> None:
         ({"do": "truth", "path": "/no/such/folder/file"}, "cannot write the truth"),
     ],
 )
-def test_requests_that_can_not_be_met_say_why(lab: Path, asked: dict[str, Any], says: str) -> None:
+def test_requests_that_can_not_be_met_say_why(shared: Path, asked: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
-        control.ask(str(lab / "control"), asked)
+        control.ask(str(shared / "control"), asked)
 
 
-def test_no_request_breaks_the_lab(lab: Path) -> None:
+def test_no_request_breaks_the_lab(shared: Path) -> None:
     for request in (b"\n", b"[]\n", b"\xff\xfe\n", b"", b"x" * 70_000):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(5)
-            client.connect(str(lab / "control"))
+            client.connect(str(shared / "control"))
             try:
                 client.sendall(request)
                 client.shutdown(socket.SHUT_WR)
@@ -154,7 +165,7 @@ def test_no_request_breaks_the_lab(lab: Path) -> None:
             except OSError:
                 continue  # it was hung up on for sending too much
             assert answer == b"" or b"a request is a JSON object" in answer
-    assert control.ask(str(lab / "control"), {"do": "stats"})["stats"]["transport"] == "socket"
+    assert control.ask(str(shared / "control"), {"do": "stats"})["stats"]["transport"] == "socket"
 
 
 def test_workers_have_the_environment_they_need() -> None:
