@@ -66,7 +66,7 @@ class Loop:
             self._started.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder))
 
     def start(self) -> None:
-        listed = [sys.executable, "-m", "hopmap", "lab", "targets", "--count", "20", "--alive", "--one-per-24"]
+        listed = [sys.executable, "-m", "hopmap", "lab", "targets", "--count", "400", "--alive", "--one-per-24"]
         targets = subprocess.run(listed, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.split()
         (self.folder / "seeds").write_text("".join(f"{target}/32\n" for target in targets))
         self.hopmap("input", "--port=0", f"--unix={self.folder}/i.sock", "--state-dir=is", "--seeds=seeds")
