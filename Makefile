@@ -3,6 +3,7 @@
 #   make up       install, then run everything and watch the map grow (WORLD=internet CONTACT=mailto:... for the real one)
 #   make check    lint, types, layers, unit tests: the inner loop, seconds
 #   make test     install, then every gate and every test with coverage
+#   make faults   kills, full disks, damage, bad input, cut-off parts (about 6 minutes on 2 cores)
 #   make bench    the table of figures
 #   make clean    remove what these made
 
@@ -13,7 +14,7 @@ WORLD ?= lab
 CONTACT ?=
 UP_FLAGS ?=
 
-.PHONY: up check test lint types layers unit bench clean help tools
+.PHONY: up check test faults lint types layers unit bench clean help tools
 
 help:
 	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +60,9 @@ test: $(VENV)/.installed-dev tools lint types layers
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='hopmap/wire/*,*/core/*,lab/world/*'
+
+faults: $(VENV)/.installed-dev tools
+	scripts/in-sink.sh $(BIN)/pytest tests/faults
 
 bench: $(VENV)/.installed-dev tools
 	$(BIN)/python -m benchmarks
