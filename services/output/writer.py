@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 from hopmap.logs import event
 from hopmap.wire import decode
 from services.chassis.problem import Problem, unavailable
-from services.output.core.ingest import Row, read_row
+from services.output.core.ingest import read_row
+from services.output.core.row import Row
 from services.output.counters import Counters
 from services.output.moments import seconds, utc
 from services.output.store.results import ResultsFile, page

@@ -1,5 +1,6 @@
 """What a result teaches the input services: routers worth probing, and what came of its target."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import chain, islice
 
@@ -13,24 +14,31 @@ _UNREACHABLE = 3
 _PROHIBITED = frozenset({9, 10, 13})  # RFC 1812 5.2.7.1: administratively prohibited
 
 
+def is_public(number: int) -> bool:
+    """Whether a u32 is a public unicast address."""
+    return special_use(number) is None
+
+
 @lru_cache(maxsize=65_536)
 def _public(address: str) -> int | None:
     """The u32 of a public unicast address; None for a special-purpose one. Most hops are seen again and again."""
     number = addresses.number(address)
-    return number if special_use(number) is None else None
+    return number if is_public(number) else None
+
+
+def worth_probing(seen: Iterable[str | None], target: str) -> dict[str, int]:
+    """Of the addresses on the way those to probe (text to u32): public unicast, in order, not the target itself.
+
+    ValueError for text that is no address.
+    """
+    found = {address: number for address in seen if address and (number := _public(address)) is not None}
+    found.pop(target, None)
+    return found
 
 
 def hops_worth_probing(result: Result) -> dict[str, int]:
     """The public unicast addresses (text to u32) that answered on the way, in order, without the target itself."""
-    if result.trace is None:
-        return {}
-    found = {
-        hop.address: number
-        for hop in result.trace.hops
-        if hop.address is not None and (number := _public(hop.address)) is not None
-    }
-    found.pop(result.target, None)
-    return found
+    return {} if result.trace is None else worth_probing((hop.address for hop in result.trace.hops), result.target)
 
 
 def outcome(result: Result) -> str | None:
@@ -52,10 +60,14 @@ def _is_prohibited(trace: Trace) -> bool:
 def feedback(result: Result, hops: dict[str, int]) -> Feedback | None:
     """What an input should know of the target, with those of its `hops_worth_probing` nearest to it, nearest first."""
     found = outcome(result)
-    if found is None or _public(result.target) is None:
+    if found is None or not is_public(addresses.number(result.target)):
         return None
-    near = tuple(islice(reversed(hops), MOST_NEAR))
-    return Feedback(result.target, found, result.agent, result.started, near)
+    return Feedback(result.target, found, result.agent, result.started, nearest(hops))
+
+
+def nearest(hops: dict[str, int]) -> tuple[str, ...]:
+    """Those nearest to the target, nearest first."""
+    return tuple(islice(reversed(hops), MOST_NEAR))
 
 
 def concerns(result: Result, address: str) -> bool:

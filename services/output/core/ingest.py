@@ -7,26 +7,15 @@ from typing import Any, NamedTuple
 from hopmap import addresses
 from hopmap.wire import decode
 from hopmap.wire.decode import WireError
-from hopmap.wire.feedback import Feedback
-from hopmap.wire.result import ResultId, decode_result, parse_id
+from hopmap.wire.result import decode_result, parse_id
+from services.output.core.canonical import read_canonical
 from services.output.core.hops import feedback, hops_worth_probing
+from services.output.core.row import Row
 
 LONGEST_DOCUMENT = 256 << 10  # 255 hops, each with 16 labels, fit
 
 
-_Value = tuple[int, Any, bytes | None]  # line from 1; the JSON value, or the WireError that it made; its text
-
-
-class Row(NamedTuple):
-    """One result ready to be stored: its canonical JSON, what it is looked up by, and what it teaches the inputs."""
-
-    id: ResultId
-    target: int
-    started: str
-    kind: str
-    document: str
-    hops: tuple[int, ...]
-    feedback: Feedback | None
+_Value = tuple[int, Any, bytes | None]  # line from 1; its Row, JSON value or WireError; its text
 
 
 class Rejected(NamedTuple):
@@ -66,7 +55,7 @@ def _batch(values: Iterable[_Value]) -> Batch:
             batch.rejected.append(Rejected(line, "not_json", str(value)))
             continue
         try:
-            batch.rows.append(read_row(value, raw))
+            batch.rows.append(value if isinstance(value, Row) else read_row(value, raw))
         except WireError as error:
             batch.rejected.append(Rejected(line, "bad_result", str(error)))
     return batch
@@ -86,8 +75,8 @@ def _lines(body: bytes, most: int, whole: WireError) -> Iterator[_Value]:
         raise TooMany(f"{len(lines)} lines in one request, {most} are allowed")
     objects = 0
     for place, line in lines:
-        value = _parsed(line)
-        objects += isinstance(value, dict)
+        value = read_canonical(line) or _parsed(line)
+        objects += isinstance(value, dict | Row)
         yield place, value, line.strip()
     if not objects:
         raise whole

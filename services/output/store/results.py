@@ -13,13 +13,13 @@ from typing import NamedTuple, Self
 
 from hopmap.errors import UserError
 from hopmap.identity import sync_directory
-from services.output.core.ingest import Row
+from services.output.core.row import Row
+from services.output.store import bulk
 from services.output.store.migrate import connect, migrate, reading
 
 NAME = re.compile(r"results-(\d{16})\.sqlite", re.ASCII)
 UNFINISHED = ".unfinished-"
 _LARGEST_PAGE = 16 << 20
-_INSERT = "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Stored(NamedTuple):
@@ -117,14 +117,14 @@ class ResultsFile:
     def append(self, rows: Sequence[Row], received: str) -> None:
         """Store rows under the next sequence numbers, durably, all or none; sqlite3.Error as it comes."""
         first = self.last + 1
-        values = (
+        values = [
             (seq, str(row.id), row.id.agent, row.target, row.started, received, row.kind, row.document)
             for seq, row in enumerate(rows, start=first)
-        )
+        ]
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            connection.executemany(_INSERT, values)
+            bulk.insert(connection, "INSERT INTO results", values)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from hopmap.errors import UserError
 from hopmap.wire.result import ResultId
-from services.output.core.ingest import Row
 from services.output.core.intervals import IntervalSet
+from services.output.core.row import Row
 from services.output.counters import Counters
+from services.output.store import bulk
 from services.output.store.migrate import connect, migrate
 
 MOST_SPOOLS = 200_000
@@ -102,26 +103,26 @@ class State:
         recent = self._recent
         if len(recent) > _CACHED_HOPS:
             recent.clear()
+        found: dict[int, tuple[object, ...]] = {}
         for row in rows:
-            for address in row.hops:
-                if address not in recent:
-                    recent.add(address)
-                    self._add_hop(address, row)
-
-    def _add_hop(self, address: int, row: Row) -> None:
-        if self._hops >= self._most_hops:
-            self._counters.add(hops_not_kept=1)
-            return
-        done = self._connection.execute(
-            "INSERT OR IGNORE INTO hops VALUES (?, ?, ?, ?, ?)",
-            (self._hops + 1, address, row.id.agent, row.target, str(row.id)),
-        )
-        self._hops += done.rowcount
+            if not recent.issuperset(row.hops):
+                new = [address for address in row.hops if address not in recent]
+                recent.update(new)
+                found.update((address, (address, row.id.agent, row.target, str(row.id))) for address in new)
+        values = list(found.values())
+        while values and self._hops < self._most_hops:
+            room = self._most_hops - self._hops
+            self._hops += bulk.insert(
+                self._connection, "INSERT OR IGNORE INTO hops (address, agent, toward, result)", values[:room]
+            )
+            values = values[room:]
+        self._counters.add(hops_not_kept=len(values))
 
     def _add_feedback(self, rows: Iterable[Row]) -> None:
         latest = {row.target: row.feedback for row in rows if row.feedback is not None}
-        self._connection.executemany(
-            "REPLACE INTO feedback (target, outcome, agent, at, interfaces) VALUES (?, ?, ?, ?, ?)",
+        bulk.insert(
+            self._connection,
+            "REPLACE INTO feedback (target, outcome, agent, at, interfaces)",
             [(target, told.outcome, told.agent, told.at, ",".join(told.interfaces)) for target, told in latest.items()],
         )
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from services.chassis.problem import Problem
-from services.output.core.ingest import Row, read_row
+from services.output.core.ingest import read_row
+from services.output.core.row import Row
 from services.output.counters import Counters
 from services.output.opening import STATE, open_store
 from services.output.store import queries

@@ -1,0 +1,18 @@
+"""What one result comes to before it is stored."""
+
+from typing import NamedTuple
+
+from hopmap.wire.feedback import Feedback
+from hopmap.wire.result import ResultId
+
+
+class Row(NamedTuple):
+    """One result ready to be stored: its canonical JSON, what it is looked up by, and what it teaches the inputs."""
+
+    id: ResultId
+    target: int
+    started: str
+    kind: str
+    document: str
+    hops: tuple[int, ...]
+    feedback: Feedback | None
