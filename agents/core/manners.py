@@ -9,13 +9,6 @@ from agents.core.pace import NEAR_TTL, Cap, Caps, NearHops
 
 PING = 0
 _DISTANCE_MARGIN = 2  # routes there and back differ; few by more
-_INITIAL_TTLS = (32, 64, 128, 255)
-_DISTANCES = tuple(next(initial for initial in _INITIAL_TTLS if initial >= ttl) - ttl + 1 for ttl in range(256))
-
-
-def guessed_distance(reply_ttl: int) -> int:
-    """The TTL that reaches the sender of an answer, if it began with a usual TTL and the way back is as long."""
-    return _DISTANCES[reply_ttl]
 
 
 class Manners:

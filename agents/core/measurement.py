@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from agents.core.manners import PING, guessed_distance
-from agents.core.reply import ECHO_REPLY, Reply
+from agents.core.manners import PING
+from agents.core.reply import ECHO_REPLY, Reply, guessed_distance
 from agents.core.trace import ForwardTrace
 from hopmap.wire.result import Ping, Trace
 

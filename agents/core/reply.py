@@ -25,6 +25,8 @@ _ICMP_PROTOCOL = 1
 _IP_HEADER = 20
 _ICMP_HEADER = 8
 _TYPE_DIFFERENCE = 0x0800
+_INITIAL_TTLS = (32, 64, 128, 255)
+_DISTANCES = tuple(next(initial for initial in _INITIAL_TTLS if initial >= ttl) - ttl + 1 for ttl in range(256))
 
 
 class Reply(NamedTuple):
@@ -100,3 +102,8 @@ def same_flow(reply: Reply, identifier: int, checksum: int) -> bool:
     if reply.identifier == identifier:
         return (reply.checksum - checksum) % 0xFFFF == 0
     return reply.icmp_type != ECHO_REPLY and (reply.identifier + reply.checksum - identifier - checksum) % 0xFFFF == 0
+
+
+def guessed_distance(reply_ttl: int) -> int:
+    """The TTL that reaches the sender of an answer, if it began with a usual TTL and the way back is as long."""
+    return _DISTANCES[reply_ttl]

@@ -7,7 +7,7 @@ outstanding at a time; hundreds of traces interleave.
 from dataclasses import replace
 from typing import NamedTuple
 
-from agents.core.reply import PROHIBITED_CODES, TIME_EXCEEDED, UNREACHABLE, Reply
+from agents.core.reply import ECHO_REPLY, PROHIBITED_CODES, TIME_EXCEEDED, UNREACHABLE, Reply, guessed_distance
 from hopmap.addresses import text
 from hopmap.wire.result import Hop, Trace
 
@@ -51,6 +51,7 @@ class ForwardTrace:
         "_target",
         "_tries",
         "_ttl",
+        "_ways_back",
         "stop_reason",
     )
 
@@ -67,6 +68,7 @@ class ForwardTrace:
         self._ending: str | None = None  # why it goes no further; silent hops may still be asked again
         self._hops: dict[int, Hop] = {}
         self._places: dict[int, int] = {}  # address -> the last TTL it answered at
+        self._ways_back: dict[int, int] = {}  # TTL -> how far its answer seems to have come
         self.stop_reason: str | None = None
 
     def next_ttl(self) -> int:
@@ -87,6 +89,7 @@ class ForwardTrace:
         self._hops[ttl] = Hop(
             ttl, text(reply.source), rtt_ms, reply.quoted_ttl, reply.icmp_type, reply.icmp_code, reply.mpls, late=late
         )
+        self._ways_back[ttl] = guessed_distance(reply.ttl)
         if reply.source == self._target:
             self._reached_ttl = ttl
         self._ending = self._ending_at(ttl, reply) or self._ending
@@ -126,12 +129,15 @@ class ForwardTrace:
 
         A router that forwards a packet whose TTL has run out stays unseen, and its successor answers for two
         TTLs, quoting TTL 0 for the first. Some routers always quote 0, so that alone proves nothing when the
-        next hop is known to be another.
+        next hop is known to be another. A target's answer that seems to come from further on is not its own
+        distance's either.
         """
-        if hop.icmp_type != TIME_EXCEEDED:
-            return hop
         after = self._hops.get(hop.ttl + 1)
-        if after is None or after.address is None:
+        if hop.icmp_type == ECHO_REPLY:
+            borrowed = hop.ttl < self._reached_ttl or self._comes_from_further(hop.ttl)
+        elif hop.icmp_type != TIME_EXCEEDED:
+            borrowed = False
+        elif after is None or after.address is None:
             borrowed = hop.quoted_ttl == 0
         elif after.icmp_type == TIME_EXCEEDED:
             borrowed = after.address == hop.address or hop.quoted_ttl == after.quoted_ttl == 0
@@ -143,10 +149,21 @@ class ForwardTrace:
         if reply.icmp_type == UNREACHABLE and reply.icmp_code in PROHIBITED_CODES:
             return "prohibited"
         if reply.source == self._target:
-            return "reached"
+            return None if self._comes_from_further(ttl) else "reached"
         if reply.icmp_type != TIME_EXCEEDED:
             return "unreachable"
         return "loop" if self._loops_at(ttl, reply.source) else None
+
+    def _comes_from_further(self, ttl: int) -> bool:
+        """Whether the target's answer came a hop further back than the hop before it leads one to expect.
+
+        A router between them that forwards what has run out would stay unseen here, as echo replies quote no TTL.
+        One more TTL then tells the target's distance, and makes this hop one that repeats its successor.
+        """
+        before = self._hops.get(ttl - 1)
+        if before is None or before.icmp_type != TIME_EXCEEDED or ttl >= self._limits.max_hops:
+            return False
+        return self._ways_back[ttl] - self._ways_back[ttl - 1] == 2
 
     def _loops_at(self, ttl: int, address: int) -> bool:
         """A router seen again further on is a loop the second time; next to itself it is one when it goes on too long.

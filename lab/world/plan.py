@@ -53,6 +53,8 @@ PRESETS: dict[str, Plan] = {
         alive=0.80,
         duplicated=0.002,
     ),
+    # Every flow keeps to its path and every router counts TTLs: whatever one flow shows is so.
+    "steady": Plan(per_packet=0.0, zero_ttl=0.0),
     # No chance at all in what is answered: for tests of tools, not of algorithms.
     "calm": Plan(
         per_packet=0.0,

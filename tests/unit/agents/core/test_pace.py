@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.core.manners import PING, Manners, guessed_distance
+from agents.core.manners import PING, Manners
 from agents.core.pace import NEAR_TTL, PER_NEAR_HOP, PER_NETWORK, Bucket, Cap, Caps, NearHops
+from agents.core.reply import guessed_distance
 
 TARGET = 0xCB007107
 OTHER_NETWORK = 0xC6336401

@@ -20,8 +20,8 @@ def exceeded(source: int, quoted_ttl: int = 1) -> Reply:
     return Reply(source, 250, 11, 0, TARGET, 1, 1, 1, quoted_ttl)
 
 
-def echo() -> Reply:
-    return Reply(TARGET, 57, 0, 0, TARGET, 1, 1, 1)
+def echo(ttl: int = 58) -> Reply:
+    return Reply(TARGET, ttl, 0, 0, TARGET, 1, 1, 1)
 
 
 def unreachable(source: int, code: int) -> Reply:
@@ -276,3 +276,30 @@ def test_after_its_end_nothing_changes_it() -> None:
 def test_what_is_known_of_an_unfinished_trace_can_be_had() -> None:
     result = ForwardTrace(TARGET, 0, LIMITS).result()
     assert (result.hops, result.stop_reason, result.reached) == ((), "stopped", False)
+
+
+def test_a_target_whose_answer_comes_from_further_is_asked_once_more() -> None:
+    """Between A and the target a router forwards what has run out: the way back is two hops longer, not one."""
+    trace, asked = run(along([exceeded(A), echo(57), echo(57)]))
+    assert asked == [1, 2, 3]
+    assert (trace.reached, trace.stop_reason, addresses(trace)) == (True, "reached", [text(A), None, text(TARGET)])
+    assert (trace.hops[1].rtt_ms, trace.hops[1].icmp_type) == (20.0, 0)
+
+
+def test_a_target_that_does_not_answer_again_is_reached_but_no_ones_neighbour() -> None:
+    trace, _ = run(along([exceeded(A), echo(57)]), LIMITS._replace(gap=1))
+    assert (trace.reached, addresses(trace)) == (True, [text(A), None])
+
+
+@pytest.mark.parametrize(
+    ("route", "limits"),
+    [
+        ([exceeded(A), echo(56)], LIMITS),  # the way back is just another one
+        ([exceeded(A), None, echo(57)], LIMITS),  # what stands before it is not known
+        ([exceeded(A), echo(57)], LIMITS._replace(max_hops=2)),
+    ],
+)
+def test_other_ways_back_prove_nothing(route: list[Answer], limits: TraceLimits) -> None:
+    trace, asked = run(along(route), limits)
+    assert max(asked) == len(route)
+    assert (trace.stop_reason, addresses(trace)[-1]) == ("reached", text(TARGET))

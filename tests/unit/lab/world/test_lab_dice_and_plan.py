@@ -34,7 +34,7 @@ def test_weights_are_kept() -> None:
 
 
 def test_presets_are_plans_and_fields_can_be_changed() -> None:
-    assert set(PRESETS) == {"default", "hard", "calm"}
+    assert set(PRESETS) == {"default", "steady", "hard", "calm"}
     assert plan_of("default", loss=0.25).loss == 0.25
     assert plan_of("calm", jitter_ms=7.0).jitter_ms == 7.0
 
