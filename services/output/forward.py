@@ -1,12 +1,14 @@
 """Telling the inputs: a thread for each posts hops and feedback in order, and remembers what was acknowledged.
 
 At least once: what an answer got lost for is told again. An input that names another generation than
-before is new or restored, and is told everything from the start.
+before is new or restored, and is told everything from the start. Hops that an input refuses for its caps
+on growth are told again later: until it has them the acknowledged place stays before them.
 """
 
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -29,6 +31,8 @@ _LINGER_SECONDS = 0.2  # what comes within it goes in one batch
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 60.0
 _LONGEST_RETRY_AFTER = 600.0
+_PUT_OFF_SECONDS = 1_200.0  # caps count by the hour
+_CAP = "cap-"
 _END_SECONDS = 1.0
 _ANSWER_LIMIT = 1 << 20
 _HEADERS = {"Content-Type": "application/json"}
@@ -71,6 +75,7 @@ class Forwarder:
         *,
         write: Callable[[Callable[[State], Any]], Any],
         draw: Callable[[], float],
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self.url = url
         self.telling = Telling()
@@ -79,6 +84,9 @@ class Forwarder:
         self._state_path = state_path
         self._write = write
         self._draw = draw
+        self._steady = steady
+        self._offered: int | None = None  # how far hops were told beyond those that a cap put off
+        self._again = 0.0
         self._batch = {"hops": _BATCH, "feedback": _BATCH}
         self._news = threading.Event()
         self._stopping = threading.Event()
@@ -134,13 +142,14 @@ class Forwarder:
         With nothing to tell, no hops are posted: the answer's generation shows whether the input was replaced.
         """
         told = input_place(self._state_path, self.url)
-        hops = hops_after(self._state_path, told.hops, self._batch["hops"])
+        place = self._hops_place(told)
+        hops = hops_after(self._state_path, place, self._batch["hops"])
         feedback = feedback_after(self._state_path, told.feedback, self._batch["feedback"])
         if hops or not feedback:
-            then = told._replace(hops=hops[-1][0] if hops else told.hops)
+            then = told._replace(hops=hops[-1][0] if hops else place)
             body = encode_hops([hop for _, hop in hops])
             before, told = told, self._tell("hops", body, len(hops), told, then)
-            if told.feedback < before.feedback:
+            if told.generation != before.generation:
                 return True
         if feedback:
             then = told._replace(feedback=feedback[-1][0])
@@ -157,7 +166,8 @@ class Forwarder:
         response = self._client.request("POST", path, decode.dump(body), _HEADERS, _ANSWER_LIMIT)
         if response.status == HTTPStatus.OK:
             self._batch[kind] = min(_BATCH, 2 * self._batch[kind])
-            return self._acknowledge(told, then._replace(generation=_generation(kind, response.body)))
+            generation, capped = _answer(kind, response.body)
+            return self._acknowledge(told, self._go_on(told, then, capped=capped)._replace(generation=generation))
         if response.status not in _WRONG_CONTENT:
             raise Failed(f"{path} answered {response.status}", response.retry_after)
         if count > 1:
@@ -166,26 +176,45 @@ class Forwarder:
         if count == 1:
             self.telling.skipped += 1
             event(_log, logging.WARNING, "item_refused", url=self.url, kind=kind, place=getattr(then, kind))
-            return self._acknowledge(told, then)
+            return self._acknowledge(told, self._go_on(told, then, capped=False))
         raise Failed(f"{path} answered {response.status} to an empty batch")
+
+    def _hops_place(self, told: InputPlace) -> int:
+        """Behind which hop to go on; back at those that a cap put off once it is time."""
+        if self._offered is not None and self._steady() >= self._again:
+            self._offered = None
+        return told.hops if self._offered is None else self._offered
+
+    def _go_on(self, told: InputPlace, then: InputPlace, *, capped: bool) -> InputPlace:
+        """What is acknowledged by an answer: not the hops from the first on that a cap put off."""
+        if self._offered is None and not capped:
+            return then
+        if self._offered is None:
+            self._again = self._steady() + _PUT_OFF_SECONDS
+        self._offered = max(then.hops, self._offered or 0)
+        return then._replace(hops=told.hops)
 
     def _acknowledge(self, told: InputPlace, now: InputPlace) -> InputPlace:
         """Write down what the input has; nothing, when its generation changed."""
         if told.generation and now.generation != told.generation:
             event(_log, logging.WARNING, "input_replaced", url=self.url, generation=now.generation)
             now = InputPlace(now.generation, 0, 0)
+            self._offered = None
         if now != told:
             self._write(lambda state: state.acknowledge(self.url, *now))
         return now
 
 
-def _generation(kind: str, body: bytes) -> str:
+def _answer(kind: str, body: bytes) -> tuple[str, bool]:
+    """(generation, whether a cap refused some) of an input's answer; Failed when it can't be read."""
     try:
         value = decode.parse(body)
-        answer = decode_hops_answer(value) if kind == "hops" else decode_feedback_answer(value)
+        if kind == "feedback":
+            return decode_feedback_answer(value).generation, False
+        answer = decode_hops_answer(value)
     except WireError as error:
         raise Failed(f"the answer to {kind} can't be read: {error}") from error
-    return answer.generation
+    return answer.generation, any(reason.startswith(_CAP) and count for reason, count in answer.refused.items())
 
 
 def endpoint(url: str) -> Endpoint:
