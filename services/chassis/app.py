@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 import bottle
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from hopmap import __version__
@@ -22,6 +22,7 @@ from hopmap.wire import decode
 from hopmap.wire.decode import WireError
 from hopmap.wire.service_info import ServiceInfo, encode_service_info
 from services.chassis import auth
+from services.chassis.metrics import HttpMetrics
 from services.chassis.problem import Problem
 
 _log = logging.getLogger(__name__)
@@ -42,10 +43,14 @@ class Service:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     stopping: threading.Event = field(default_factory=threading.Event)
     started: float = field(default_factory=time.monotonic)
-    http: "_HttpMetrics" = field(init=False)
+    http: HttpMetrics = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "http", _http_metrics(self.registry, self.info.service_type))
+        info = Gauge("hopmap_info", "Which part and version this is; always 1", ["part", "version"], registry=None)
+        info.labels(self.info.service_type, __version__).set(1)
+        object.__setattr__(self, "http", HttpMetrics())
+        for collector in (info, self.http):
+            self.registry.register(collector)
 
 
 def answer(value: object, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> bottle.HTTPResponse:
@@ -96,7 +101,6 @@ class _Chassis:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._requests, self._seconds = service.http
 
     def apply(self, handler: Callable[..., Any], route: bottle.Route) -> Callable[..., Any]:
         scope = route.config["scope"]  # a route without a scope is a mistake of ours: fail at the first call
@@ -106,8 +110,7 @@ class _Chassis:
             began = time.perf_counter()
             found = self._guarded(handler, scope, args, named)
             status = found.status_code if isinstance(found, bottle.HTTPResponse) else HTTPStatus.OK
-            self._requests.labels(bottle.request.method, rule, str(int(status))).inc()
-            self._seconds.labels(bottle.request.method, rule).observe(time.perf_counter() - began)
+            self._service.http.count(bottle.request.method, rule, status, time.perf_counter() - began)
             return found
 
         return handle
@@ -143,24 +146,3 @@ def _error_page(error: bottle.HTTPError) -> str:
         HTTPStatus.METHOD_NOT_ALLOWED: f"{bottle.request.method[:20]} is not allowed here",
     }.get(status, status.description or status.phrase)
     return decode.dump({"error": code, "detail": detail}).decode()
-
-
-class _HttpMetrics(NamedTuple):
-    """Of a service, however many applications and ports it has."""
-
-    requests: Counter
-    seconds: Histogram
-
-
-def _http_metrics(registry: CollectorRegistry, part: str) -> _HttpMetrics:
-    info = Gauge("hopmap_info", "Which part and version this is; always 1", ["part", "version"], registry=registry)
-    info.labels(part, __version__).set(1)
-    requests = Counter("hopmap_http_requests", "Requests answered", ["method", "route", "status"], registry=registry)
-    seconds = Histogram(
-        "hopmap_http_request_duration_seconds",
-        "How long a request took to answer",
-        ["method", "route"],
-        buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0),
-        registry=registry,
-    )
-    return _HttpMetrics(requests, seconds)

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import bottle
 import waitress.server
 import waitress.wasyncore
 
@@ -24,6 +24,9 @@ from hopmap import systemd
 from hopmap.errors import UserError
 from hopmap.logs import event
 from services.chassis.app import Service
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 _log = logging.getLogger(__name__)
 _GRACE_SECONDS = 8.0
@@ -84,7 +87,7 @@ def check_exposure(where: Sequence[Address], *, has_tokens: bool, no_auth: bool)
 class Listener:
     """One bound address and the application behind it, served by threads of its own."""
 
-    def __init__(self, app: bottle.Bottle, address: Address, bounds: Bounds) -> None:
+    def __init__(self, app: "WSGIApplication", address: Address, bounds: Bounds) -> None:
         self.address = address
         self._server = waitress.server.create_server(
             app,

@@ -40,6 +40,7 @@ def make(service: Service, state: State, *, lease_seconds: int, import_bytes: in
     app = make_app(service)
     calls = _Calls(state, lease_seconds, import_bytes)
     app.get("/", scope="agent", callback=calls.targets)
+    app.route("/", method="HEAD", scope="agent", callback=calls.no_target)
     app.post("/hops", scope="service", callback=calls.hops)
     app.post("/feedback", scope="service", callback=calls.feedback)
     app.get("/control", scope="agent", callback=calls.control)
@@ -70,6 +71,11 @@ class _Calls:
         text = "".join(f"{addresses.text(address)}\n" for address, _ in drawn.targets)
         return bottle.HTTPResponse(
             text, HTTPStatus.OK, {"Content-Type": "text/plain; charset=utf-8", "X-Lease-Seconds": str(self._lease)}
+        )
+
+    def no_target(self) -> bottle.HTTPResponse:
+        raise Problem(
+            HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "a target is taken with GET alone", {"Allow": "GET"}
         )
 
     def hops(self) -> bottle.HTTPResponse:

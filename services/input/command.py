@@ -19,6 +19,7 @@ from services.input.config import InputSettings
 from services.input.core import listing
 from services.input.core.frontier import NewPrefix
 from services.input.core.seeding import choose
+from services.input.hot import HotTargets
 from services.input.state import State
 from services.input.status import status
 
@@ -58,7 +59,8 @@ def run(argv: list[str]) -> int:
     import_bytes = given.max_import_mb << 20
     wsgi = app.make(service, state, lease_seconds=given.lease_seconds, import_bytes=import_bytes)
     bounds = listen.Bounds(body_bytes=max(import_bytes, app.CONTROL_BYTES))
-    listeners = [listen.Listener(wsgi, address, bounds) for address in where]
+    hot = HotTargets(wsgi, service, state, given.lease_seconds)
+    listeners = [listen.Listener(hot, address, bounds) for address in where]
     tending = Tending(state, opt_outs)
     tending.start()
     return listen.run(service, listeners, tending.close)

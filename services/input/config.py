@@ -26,6 +26,9 @@ class InputSettings(ListenSettings):
     cycle_seconds: int = setting(
         600, "a consumer's next cycle begins no sooner than this after the one before", low=0, high=31_536_000
     )
+    idle_seconds: int = setting(
+        30, "a consumer with nothing due is told to ask again after this, or when its cycle is over", low=1, high=3_600
+    )
     interleave: int = setting(1, "targets of the cycle between two that were learnt since it began", low=1, high=1_000)
     block_size: int = setting(64, "targets handed out at most again to a consumer after a crash", low=1, high=100_000)
     max_consumers: int = setting(
@@ -44,6 +47,7 @@ class InputSettings(ListenSettings):
             hops=self.max_hops,
             consumers=self.max_consumers,
             cycle_seconds=self.cycle_seconds,
+            idle_seconds=self.idle_seconds,
             interleave=self.interleave,
             block=self.block_size,
         )

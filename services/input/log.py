@@ -23,7 +23,7 @@ class Log:
         self.size = os.fstat(self._file).st_size
         self.failed = ""
         self._written = 0
-        self._synced = 0
+        self.synced = 0  # the last ticket that is durable
         self._write = threading.Lock()
         self._sync = threading.Lock()
 
@@ -45,7 +45,7 @@ class Log:
     def sync(self, ticket: int) -> None:
         """Return when the frame of a ticket is durable; one call serves all that wait."""
         with self._sync:
-            if self._synced >= ticket:
+            if self.synced >= ticket:
                 return
             upto = self._written
             if self.failed:
@@ -55,7 +55,7 @@ class Log:
             except OSError as error:
                 self.failed = error.strerror or str(error)
                 raise LogError(self.failed) from error
-            self._synced = upto
+            self.synced = upto
 
     def sync_all(self) -> None:
         """Return when everything is durable; LogError after any failure: what then was to be written is not here."""
@@ -68,7 +68,7 @@ class Log:
         with self._write, self._sync:
             try:
                 self._sync_file(self._file)
-                self._synced = self._written if not self.failed else self._synced
+                self.synced = self._written if not self.failed else self.synced
             except OSError as error:
                 raise LogError(error.strerror or str(error)) from error
             finally:

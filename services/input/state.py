@@ -21,6 +21,7 @@ from hopmap.wire.feedback import Feedback, HopReport
 from services.chassis.problem import Problem
 from services.input.core import record
 from services.input.core.frontier import Frontier, Judged, Learnt, Limits, NewPrefix, Record
+from services.input.core.rotation import Cursor
 from services.input.core.serving import Drawn, draw
 from services.input.log import LogError
 from services.input.store import Replayed, Store
@@ -62,14 +63,15 @@ class State:
     def draw(self, consumer: str, count: int) -> tuple[Frontier, Drawn]:
         """The next targets of a consumer, and the frontier they are of; what must be kept before is kept."""
         with self.lock:
-            drawn = draw(self.frontier, consumer, count, self.now())
-            if drawn.reserve:
-                drawn.cursor.ticket = self._append(record.cursor(drawn.reserve))
+            drawn = draw(self.frontier, consumer, count, self.now(), self._keep_place)
             ticket, log, frontier = drawn.cursor.ticket, self.store.log, self.frontier
-        if log and ticket:
+        if log and ticket > log.synced:
             with _storage():
                 log.sync(ticket)
         return frontier, drawn
+
+    def _keep_place(self, cursor: Cursor) -> None:
+        cursor.ticket = self._append(record.cursor(self.frontier, cursor))
 
     def learn(self, hops: Sequence[HopReport]) -> Learnt:
         """Take hops in; durable on return."""

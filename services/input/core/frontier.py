@@ -33,6 +33,7 @@ class Limits:
     hops: int = 4_000_000
     consumers: int = 20_000
     cycle_seconds: int = 600
+    idle_seconds: int = 30
     interleave: int = 1
     block: int = 64
     hints: int = 10_000

@@ -62,7 +62,7 @@ class Known:
         self._sorted, self._places = array("I"), array("I")
         self._recent: dict[int, int] = {}
         self._recent_groups: dict[int, int] = {}
-        self._members: OrderedDict[tuple[int, int], array[int]] = OrderedDict()
+        self._members: OrderedDict[int, array[int]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.addresses)
@@ -112,6 +112,10 @@ class Known:
             self._at[row],
         )
 
+    def group_number(self, row: int) -> int:
+        """The number of a row's group."""
+        return self._groups[row]
+
     def group_of(self, row: int) -> tuple[int, int]:
         """(network, length) of a row's group."""
         group = self._groups[row]
@@ -123,13 +127,14 @@ class Known:
 
     def members(self, group: int, known: int) -> "array[int]":
         """The rows of a group among the first `known` rows, by address."""
-        cached = self._members.get((group, known))
+        key = known << 32 | group
+        cached = self._members.get(key)
         if cached is None:
             if known > len(self._sorted):
                 self._merge()
             low, high = self._bounds(self.group_networks[group], self.group_lengths[group])
             cached = array("I", (row for row in self._places[low:high] if row < known and self._groups[row] == group))
-            self._members[group, known] = cached
+            self._members[key] = cached
             if len(self._members) > _CACHED_GROUPS:
                 self._members.popitem(last=False)
         return cached

@@ -23,6 +23,8 @@ class Meter:
 
     def _turn(self, now: int) -> None:
         newest = now // BIN_SECONDS
+        if newest == self._newest:
+            return
         if not 0 <= newest - self._newest < BINS:
             self._counts = [0] * BINS
         else:

@@ -1,6 +1,7 @@
 """Prefixes kept as single lines: what a prefix holds is computed, never listed."""
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 
 MOST_PREFIXES = 200_000
@@ -56,7 +57,7 @@ class Networks:
 
     def covers(self, address: int, length: int = 32) -> bool:
         """Whether some prefix holds all of ADDRESS/LENGTH."""
-        return next(self.covering(address, length), None) is not None
+        return bool(self._lengths) and next(self.covering(address, length), None) is not None
 
 
 class Prefixes:
@@ -101,6 +102,11 @@ class Prefixes:
             if first <= address < first + size:
                 return True
         return False
+
+    def lazy_lane(self, address: int) -> int:
+        """Which of the lazy prefixes, by arrival, brings this address; -1 for none."""
+        found = next(self._lazy.covering(address), None)
+        return bisect_left(self.lazy, found[2]) if found else -1
 
     def widest(self, address: int) -> tuple[int, int, int] | None:
         """(network, length, place) of the widest prefix, lazy or chosen, that holds the address."""

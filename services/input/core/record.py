@@ -23,6 +23,7 @@ from services.input.core.rotation import NUMBERS, WIDTH, Cursor, unpack
 SCHEMA = 1
 ROWS = 1_000  # of a record that we write
 MOST_ROWS = 100_000  # of a record that we read
+MOST_AHEAD = 1_000
 _MOST = 2**63 - 1
 _U32 = 2**32 - 1
 COUNTERS = ("served", "cycles", "expanded")
@@ -49,9 +50,18 @@ def prefixes(given: list[NewPrefix]) -> Record:
     }
 
 
-def cursor(packed: list[object]) -> Record:
+def cursor(frontier: Frontier, where: Cursor) -> Record:
     """Where a consumer is."""
-    return {"record": "cursors", "rows": [packed]}
+    return {"record": "cursors", "rows": [_cursor_row(frontier, where.pack())]}
+
+
+def _cursor_row(frontier: Frontier, packed: list[Any]) -> list[Any]:
+    """A packed cursor as a row: what is drawn ahead is told as addresses."""
+    *row, ahead = packed
+    groups = row[1 + NUMBERS.index("groups")]
+    known = frontier.known.addresses
+    told = [known[one & _U32] if one >> 32 < groups else one & _U32 for one in ahead]
+    return [*row, [addresses.text(one) for one in told]]
 
 
 def records(frontier: Frontier) -> Iterator[Record]:
@@ -70,7 +80,7 @@ def records(frontier: Frontier) -> Iterator[Record]:
         yield from _batches(
             "levels", ([addresses.text(known.addresses[row]), levels[row], judged[row]] for row in rows)
         )
-        yield from _batches("cursors", cursors)
+        yield from _batches("cursors", (_cursor_row(frontier, packed) for packed in cursors))
 
     return tell()
 
@@ -268,8 +278,11 @@ def _take_cursors(frontier: Frontier, source: dict[str, Any]) -> None:
 
 def decode_cursor(frontier: Frontier, where: str, row: list[Any]) -> Cursor:
     """A row of `cursors`; one whose epoch is not here (a damaged log) begins its next cycle."""
-    _length(row, len(NUMBERS) + 3, where)
-    name, *numbers, lanes, places = row
+    if len(row) == len(NUMBERS) + 3:  # as it was written before anything was drawn ahead
+        row = [*row, []]
+    _length(row, len(NUMBERS) + 4, where)
+    name, *numbers, lanes, places, ahead = row
+    told = [addresses.number(one) for one in decode.sequence(ahead, where, MOST_AHEAD, decode.address)]
     for number in numbers:
         decode.integer(number, where, -1, _MOST)
     lane_list, place_list = _numbers(lanes, where), _numbers(places, where)
@@ -281,7 +294,18 @@ def decode_cursor(frontier: Frontier, where: str, row: list[Any]) -> Cursor:
     groups = frontier.known.group_count(min(taken.known, known))
     if max(taken.known, taken.beside) > known or taken.groups != groups or taken.lazies > lazies:
         taken.begin(frontier.seed, taken.started, known, frontier.known.group_count(known), lazies)
+    else:
+        taken.ahead.extend(entry for one in told if (entry := _entry(frontier, taken, one)) >= 0)
     return taken
+
+
+def _entry(frontier: Frontier, cursor: Cursor, address: int) -> int:
+    """What a cursor keeps of an address that was drawn ahead; -1 for one that is not of its epoch."""
+    row = frontier.known.place(address)
+    if row >= 0:
+        return frontier.known.group_number(row) << 32 | row if row < cursor.known else -1
+    lane = frontier.prefixes.lazy_lane(address)
+    return cursor.groups + lane << 32 | address if 0 <= lane < cursor.lazies else -1
 
 
 def _numbers(value: object, where: str) -> list[int]:

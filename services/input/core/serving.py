@@ -1,27 +1,36 @@
 """Handing out targets: a consumer's walk through its epoch, and what was learnt since beside it."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from services.input.core.backoff import is_due
 from services.input.core.frontier import Frontier
+from services.input.core.permutation import permute
 from services.input.core.prefixes import usable
-from services.input.core.rotation import NOWHERE, Cursor, OutOfScan, Walk
+from services.input.core.rotation import NOWHERE, WIDTH, Cursor
+from services.input.core.seeding import mix
 
-LONGEST_WAIT = 30  # seconds: new hops may come at any time
+AHEAD = 16  # of an epoch drawn at once, and handed out as they are asked for
+SCAN = 20_000  # candidates looked at for one request; what is backed off or opted out costs a look
 
 
 class Drawn(NamedTuple):
-    """Targets as (address, row or NOWHERE). `reserve` is the cursor as it was before, when it must be kept on disk
-    before these are handed out; `retry_after` says when to ask again, in seconds, where there are none."""
+    """Targets as (address, row or NOWHERE); `retry_after` says when to ask again, in seconds, where there are none."""
 
     cursor: Cursor
     targets: list[tuple[int, int]]
-    reserve: list[object] | None
     retry_after: int
 
 
-def draw(frontier: Frontier, name: str, count: int, now: int) -> Drawn:
-    """The next `count` targets of a consumer, or as many as are due."""
+def _keep_nothing(_: Cursor) -> None:
+    pass
+
+
+def draw(frontier: Frontier, name: str, count: int, now: int, keep: Callable[[Cursor], None] = _keep_nothing) -> Drawn:
+    """The next `count` targets of a consumer, or as many as are due.
+
+    `keep` is given the cursor before more than a block is out since it last was; nothing is taken when it raises.
+    """
     cursor = frontier.cursors.get(name)
     if cursor is None:
         cursor = Cursor(
@@ -29,21 +38,20 @@ def draw(frontier: Frontier, name: str, count: int, now: int) -> Drawn:
         )  # lost in a crash, it begins again: with less than a block out, that is within the promise
         _begin(frontier, cursor, now)
     frontier.put_cursor(cursor)
-    reserve = cursor.pack() if cursor.unlogged + count > frontier.limits.block else None
-    if reserve:
+    if cursor.unlogged + count > frontier.limits.block:
+        keep(cursor)
         cursor.unlogged = 0
-    wait = LONGEST_WAIT
+    wait = frontier.limits.idle_seconds  # new hops may come at any time
     request = _Request(frontier, cursor, now)
     try:
         targets = request.take(count)
-    except OutOfScan:
+    except _OutOfScan:
         targets, wait = request.targets, 1
     cursor.unlogged += len(targets)
     cursor.served += len(targets)
     frontier.served += len(targets)
     frontier.handed_out.count(len(targets), now)
-    until_due = cursor.started + frontier.limits.cycle_seconds - now
-    return Drawn(cursor, targets, reserve, max(1, min(wait, until_due)))
+    return Drawn(cursor, targets, max(1, min(wait, cursor.started + frontier.limits.cycle_seconds - now)))
 
 
 def _begin(frontier: Frontier, cursor: Cursor, now: int) -> None:
@@ -51,19 +59,25 @@ def _begin(frontier: Frontier, cursor: Cursor, now: int) -> None:
     cursor.begin(frontier.seed, now, known, frontier.known.group_count(known), len(frontier.prefixes.lazy))
 
 
+class _OutOfScan(Exception):
+    """So much was passed over that the rest must wait for another request."""
+
+
 class _Request:
-    """One request for targets; it is the Epoch of its own walk."""
+    """One request for targets. Groups 0 to `groups` - 1 of an epoch are of single addresses, the rest lazy prefixes."""
+
+    __slots__ = ("_cursor", "_frontier", "_known", "_looks", "_may_begin", "_now", "targets")
 
     def __init__(self, frontier: Frontier, cursor: Cursor, now: int) -> None:
         self.targets: list[tuple[int, int]] = []
-        self._frontier = frontier
+        self._frontier, self._known = frontier, frontier.known
         self._cursor = cursor
         self._now = now
-        self._walk = Walk(self, self._allowed)
+        self._looks = SCAN
         self._may_begin = True
 
     def take(self, count: int) -> list[tuple[int, int]]:
-        """Up to `count` targets."""
+        """Up to `count` targets. _OutOfScan when too much was passed over."""
         while len(self.targets) < count:
             walked = self._cursor.walked
             found = self._after() if walked else self._within()
@@ -73,56 +87,126 @@ class _Request:
                 break
         return self.targets
 
-    def size(self, cursor: Cursor, group: int) -> int:
-        """How many places a group has."""
-        if group < cursor.groups:
-            return len(self._frontier.known.members(group, cursor.known))
-        prefixes, place = self._frontier.prefixes, self._prefix(cursor, group)
-        network, length = prefixes.networks[place], prefixes.lengths[place]
-        if prefixes.is_inside_another(place, cursor.lazies) or self._frontier.guard.refuses_all(network, length):
-            return 0
-        return usable(network, length)[1]
-
-    def at(self, cursor: Cursor, group: int, place: int) -> tuple[int, int]:
-        """(address, row) at a place of a group."""
-        known, prefixes = self._frontier.known, self._frontier.prefixes
-        if group < cursor.groups:
-            row = known.members(group, cursor.known)[place]
-            return known.addresses[row], row
-        prefix = self._prefix(cursor, group)
-        return usable(prefixes.networks[prefix], prefixes.lengths[prefix])[0] + place, NOWHERE
-
-    def label(self, cursor: Cursor, group: int) -> int:
-        """The prefix of a group as a number."""
-        known, prefixes = self._frontier.known, self._frontier.prefixes
-        if group < cursor.groups:
-            return known.group_networks[group] << 6 | known.group_lengths[group]
-        place = self._prefix(cursor, group)
-        return prefixes.networks[place] << 6 | prefixes.lengths[place]
-
-    def _prefix(self, cursor: Cursor, group: int) -> int:
-        return self._frontier.prefixes.lazy[group - cursor.groups]
-
-    def _allowed(self, address: int, row: int, cycle: int) -> bool:
-        frontier = self._frontier
-        if row >= 0:
-            return not frontier.guard.opted_out(address) and is_due(address, frontier.known.levels[row], cycle)
-        if frontier.guard.refusal(address) or frontier.known.place(address) >= 0:
-            return False
-        return is_due(address, frontier.lazy_levels.get(address)[0], cycle)
-
     def _within(self) -> tuple[int, int] | None:
         """A target while the epoch lasts: after every `interleave` of it one that was learnt since."""
         cursor = self._cursor
-        if cursor.since >= self._frontier.limits.interleave and not self._beside_is_neighbour():
+        if cursor.since >= self._frontier.limits.interleave and self._may_go_beside():
             cursor.since = 0
             found = self._beside()
             if found is not None:
                 return found
         cursor.since += 1
-        found = self._walk.step(cursor)
-        self._frontier.expanded += found is not None and found[1] < 0
-        return found
+        return self._from_epoch()
+
+    def _from_epoch(self) -> tuple[int, int] | None:
+        """The next of the epoch, of another prefix than the target before it where there is one; None at its end."""
+        cursor = self._cursor
+        while (place := self._unlike_last()) >= 0:
+            entry = cursor.ahead.pop(place)
+            group, one = entry >> 32, entry & 0xFFFFFFFF
+            single = group < cursor.groups
+            address = self._known.addresses[one] if single else one
+            if not self._frontier.guard.opted_out(address):  # it may have been since it was drawn
+                cursor.last = self._label(group)
+                self._frontier.expanded += not single
+                return address, one if single else NOWHERE
+        return None
+
+    def _unlike_last(self) -> int:
+        """A place in what is drawn ahead: the first of another prefix than `last`, else 0; -1 at the epoch's end."""
+        cursor = self._cursor
+        last, ahead, seen = cursor.last, cursor.ahead, 0
+        while True:
+            for place in range(seen, len(ahead)):
+                if self._label(ahead[place] >> 32) != last:
+                    return place
+            seen = len(ahead)
+            if (seen >= AHEAD and len(cursor.lanes) < 2) or not self._draw_ahead():
+                return 0 if seen else -1
+
+    def _draw_ahead(self) -> bool:
+        """Draw the next of the epoch, a turn of each lane; whether there were any."""
+        ahead = self._cursor.ahead
+        wanted = len(ahead) + AHEAD
+        while len(ahead) < wanted and (entry := self._step()) >= 0:
+            ahead.append(entry)
+        return len(ahead) > wanted - AHEAD
+
+    def _step(self) -> int:
+        """The next entry of the epoch, of the lane whose turn it is; NOWHERE at the epoch's end."""
+        cursor = self._cursor
+        lanes = cursor.lanes
+        while len(lanes) < WIDTH and (group := cursor.next_group()) is not None:
+            lanes.append(group)
+            cursor.places.append(0)
+        while lanes:
+            cursor.turn %= len(lanes)
+            group = lanes[cursor.turn]
+            one = self._advance(group)
+            if one >= 0:
+                cursor.turn += 1
+                return group << 32 | one
+            self._replace()
+        return NOWHERE
+
+    def _advance(self, group: int) -> int:
+        """The next of a group that may be served now, a row or an address; NOWHERE at its end."""
+        cursor, lane = self._cursor, self._cursor.turn
+        single = group < cursor.groups
+        places = self._known.members(group, cursor.known) if single else self._brought(group)
+        size = len(places)
+        key = cursor.key ^ mix(group) if size > 1 else 0
+        for place in range(cursor.places[lane], size):
+            cursor.places[lane] = place + 1
+            one = places[permute(place, size, key)]
+            address, row = (self._known.addresses[one], one) if single else (one, NOWHERE)
+            if self._allowed(address, row):
+                return one
+            self._looks -= 1
+            if self._looks <= 0:
+                raise _OutOfScan
+        return NOWHERE
+
+    def _brought(self, group: int) -> range:
+        """The addresses of a lazy prefix; none of one that lies in another, or that may not be served."""
+        prefixes, place = self._frontier.prefixes, self._prefix(group)
+        network, length = prefixes.networks[place], prefixes.lengths[place]
+        if prefixes.is_inside_another(place, self._cursor.lazies) or self._frontier.guard.refuses_all(network, length):
+            return range(0)
+        first, size = usable(network, length)
+        return range(first, first + size)
+
+    def _label(self, group: int) -> int:
+        """The prefix of a group as a number."""
+        if group < self._cursor.groups:
+            return self._known.group_networks[group] << 6 | self._known.group_lengths[group]
+        prefixes, place = self._frontier.prefixes, self._prefix(group)
+        return prefixes.networks[place] << 6 | prefixes.lengths[place]
+
+    def _prefix(self, group: int) -> int:
+        return self._frontier.prefixes.lazy[group - self._cursor.groups]
+
+    def _replace(self) -> None:
+        """Let the next group have the lane of one that has ended."""
+        cursor = self._cursor
+        group = cursor.next_group()
+        if group is None:
+            del cursor.lanes[cursor.turn], cursor.places[cursor.turn]
+        else:
+            cursor.lanes[cursor.turn], cursor.places[cursor.turn] = group, 0
+
+    def _allowed(self, address: int, row: int) -> bool:
+        """Whether a target may be served, and is due in this cycle."""
+        frontier = self._frontier
+        if row >= 0:
+            if frontier.guard.opted_out(address):
+                return False
+            level = self._known.levels[row]
+        else:
+            if frontier.guard.refusal(address) or self._known.place(address) >= 0:
+                return False
+            level = frontier.lazy_levels.get(address)[0]
+        return not level or is_due(address, level, self._cursor.cycle)
 
     def _after(self) -> tuple[int, int] | None:
         """A target when the epoch is walked: what was learnt since."""
@@ -145,20 +229,21 @@ class _Request:
         """Whether the cycle's time is over; one that began in the future was begun by a clock since set back."""
         return not 0 <= self._now - self._cursor.started < self._frontier.limits.cycle_seconds
 
-    def _beside_is_neighbour(self) -> bool:
-        cursor, known = self._cursor, self._frontier.known
-        if cursor.beside >= len(known):
-            return True
+    def _may_go_beside(self) -> bool:
+        """Whether what was learnt since has its turn: not as a neighbour of its prefix, nor while too much waits."""
+        cursor, known = self._cursor, self._known
+        if cursor.beside >= len(known) or len(cursor.ahead) > 2 * AHEAD:
+            return False
         network, length = known.group_of(cursor.beside)
-        return network << 6 | length == cursor.last
+        return network << 6 | length != cursor.last
 
     def _beside(self) -> tuple[int, int] | None:
-        cursor, known = self._cursor, self._frontier.known
+        cursor, known = self._cursor, self._known
         while cursor.beside < len(known):
             row = cursor.beside
             cursor.beside += 1
             address = known.addresses[row]
-            if self._allowed(address, row, cursor.cycle):
+            if self._allowed(address, row):
                 network, length = known.group_of(row)
                 cursor.last = network << 6 | length
                 return address, row

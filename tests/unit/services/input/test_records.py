@@ -66,8 +66,7 @@ def test_export_then_import_gives_every_consumer_the_same_targets(script: list[t
             added = where.add_prefixes([NewPrefix(base + (block << 8), length, lazy=lazy)])
             log.append(record.prefixes(added))
         elif kind == "draw":
-            drawn = draw(where, *what, now)
-            log.append(record.cursor(drawn.reserve) if drawn.reserve else {})
+            draw(where, *what, now, lambda cursor: log.append(record.cursor(where, cursor)))
         elif kind == "dead":
             told = [Feedback(addresses.text(base + one), "dead", "a", AT, ("62.0.0.1",)) for one in what]
             log.append(where.judge(told, now).record or {})

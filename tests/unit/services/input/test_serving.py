@@ -3,16 +3,18 @@
 import itertools
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hopmap import addresses
 from hopmap.wire.control import Control, OptOut, OptOutDelta
 from hopmap.wire.feedback import Feedback, HopReport
-from services.input.core import rotation
+from services.input.core import serving
 from services.input.core.frontier import Frontier, Limits, NewPrefix
 from services.input.core.growth import Caps
-from services.input.core.serving import LONGEST_WAIT, draw
+from services.input.core.rotation import Cursor
+from services.input.core.serving import draw
 
 NOW = 1_800_000_000
 FREE = Caps(10**9, 10**9, 10**9)
@@ -124,7 +126,7 @@ def test_a_slash_8_is_served_from_one_line() -> None:
 def test_nothing_is_due_until_the_cycle_time_is_over() -> None:
     where = frontier("62.0.0.0/30", cycle_seconds=100)
     assert len(take(where, "c", 10)) == 2
-    assert draw(where, "c", 1, NOW + 1).retry_after == LONGEST_WAIT
+    assert draw(where, "c", 1, NOW + 1).retry_after == 30
     assert draw(where, "c", 1, NOW + 95).retry_after == 5
     assert len(take(where, "c", 10, NOW + 100)) == 2
     assert where.cycles == 2
@@ -192,9 +194,9 @@ def test_what_was_opted_out_while_it_waited_beside_is_passed_over() -> None:
 
 
 def test_a_long_stretch_of_nothing_to_serve_ends_the_request_not_the_cycle() -> None:
-    where, saved = frontier("62.0.0.0/24"), rotation.SCAN
+    where, saved = frontier("62.0.0.0/24"), serving.SCAN
     where.file_opt_outs([OptOut("62.0.0.0/25"), OptOut("62.0.0.128/26")])
-    rotation.SCAN = 10
+    serving.SCAN = 10
     try:
         order, waits = [], []
         for _ in range(60):
@@ -202,7 +204,7 @@ def test_a_long_stretch_of_nothing_to_serve_ends_the_request_not_the_cycle() -> 
             order += drawn.targets
             waits.append(drawn.retry_after)
     finally:
-        rotation.SCAN = saved
+        serving.SCAN = saved
     assert len(order) == len(set(order)) == 63
     assert 1 in waits
 
@@ -217,11 +219,27 @@ def test_a_lazy_prefix_does_not_repeat_what_was_known_singly() -> None:
 
 
 def test_a_place_is_reserved_before_more_than_a_block_is_out() -> None:
+    where, kept = frontier("62.0.0.0/16", block=10), []
+    for at in range(25):
+        draw(where, "c", 1, NOW, lambda cursor, at=at: kept.append((at, cursor.served)))
+    assert kept == [(10, 10), (20, 20)]
+    for count in (100, 1):
+        draw(where, "c", count, NOW, lambda cursor: kept.append((0, cursor.served)))
+    assert kept[2:] == [(0, 25), (0, 125)]
+
+
+def test_a_place_that_can_not_be_kept_takes_nothing() -> None:
     where = frontier("62.0.0.0/16", block=10)
-    reserved = [draw(where, "c", 1, NOW).reserve is not None for _ in range(25)]
-    assert [at for at, one in enumerate(reserved) if one] == [10, 20]
-    assert draw(where, "c", 100, NOW).reserve is not None
-    assert draw(where, "c", 1, NOW).reserve is not None
+    first = take(where, "c", 10)
+
+    def full(_: Cursor) -> None:
+        raise OSError
+
+    for _ in range(3):
+        with pytest.raises(OSError):  # noqa: PT011 - raised three lines above
+            draw(where, "c", 1, NOW, full)
+    assert where.served == 10
+    assert len({*first, *take(where, "c", 10)}) == 20
 
 
 def test_the_table_of_consumers_is_bounded() -> None:
