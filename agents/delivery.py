@@ -17,6 +17,7 @@ from hopmap.wire import decode
 _log = logging.getLogger(__name__)
 _LOOK_AGAIN = 0.5
 _SYNC_SECONDS = 5.0
+_BETWEEN_BATCHES = 0.5  # a worker that comes back after days must leave room for the others, and for its own line
 _SET_ASIDE_BYTES = 1 << 20
 
 
@@ -69,7 +70,7 @@ class Delivery:
         if not batch.lines:
             return _LOOK_AGAIN
         self._deliver(batch, place)
-        return 0.0
+        return 0.0 if self.flush else _BETWEEN_BATCHES
 
     def _due(self, now: float) -> bool:
         if not self._spool.waiting:

@@ -74,6 +74,15 @@ def test_a_batch_leaves_when_it_is_full(rig: Rig) -> None:
     assert rig.words == ["a", "b", "c", "d"]
 
 
+def test_a_backlog_leaves_at_two_batches_a_second_unless_it_is_to_end(rig: Rig) -> None:
+    rig.add(*"abcdefghijklmnopqrstuvwxyz")
+    rig.run(1)
+    assert rig.sinks[0].batches == [4, 4]
+    rig.delivery.flush = True
+    rig.run(0.1)
+    assert sum(rig.sinks[0].batches) == 26
+
+
 def test_a_batch_leaves_when_it_has_waited(rig: Rig) -> None:
     rig.add("a")
     rig.run(4)
