@@ -1,5 +1,6 @@
 """The calls of the output service, on two ports: results come in at one, everything else is answered at the other."""
 
+import threading
 import time
 from http import HTTPStatus
 from typing import Any
@@ -23,12 +24,15 @@ def results_app(service: Service, settings: OutputSettings, writer: Writer, coun
     """`POST /results` and what every service has."""
     app = make_app(service, metrics=False)
     packed, unpacked = int(settings.max_body_mb * 1e6), int(settings.max_unpacked_mb * 1e6)
+    reading = threading.Lock()  # one at a time: only one can run, and the writer would wait behind all that want to
 
     @app.post("/results", scope="agent")  # type: ignore[untyped-decorator] # bottle has no types
     def take() -> bottle.HTTPResponse:
         writer.refuse_when_low()
+        content = body.read(packed, unpacked)
         try:
-            batch = read_batch(body.read(packed, unpacked), settings.max_batch)
+            with reading:
+                batch = read_batch(content, settings.max_batch)
         except TooMany as error:
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many", str(error)) from error
         stored = writer.store(batch.rows)

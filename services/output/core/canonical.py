@@ -7,6 +7,7 @@ contract or narrower, never wider. What does not match them, right or wrong, goe
 """
 
 import re
+from collections.abc import Sequence
 from operator import lt
 
 from hopmap import addresses
@@ -15,13 +16,13 @@ from hopmap.wire.result import MAX_HOPS, MAX_LABELS, MAX_RTTS, ResultId
 from services.output.core.hops import is_public, nearest, worth_probing
 from services.output.core.row import Row
 
-_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_BYTE_OR_NULL = f"(?:null|{_BYTE})"
+_BYTE = "(?:[1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
+_BYTE_OR_NULL = f"(?:{_BYTE}|null)"
 _COUNT = "(?:0|[1-9][0-9]{0,5})"
 _REAL = r"(?:0|[1-9][0-9]{0,4})(?:\.[0-9]{1,9})?"
 _BOOLEAN = "(?:true|false)"
 _TOKEN = "[a-z][a-z0-9_-]{0,31}"  # noqa: S105 - a word of the contract
-_ADDRESS = "[0-9.]{7,15}"  # checked when it is looked up
+_ADDRESS = rf"{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}"
 _DATE = (
     "[1-9][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
 )
@@ -34,57 +35,50 @@ _HEAD = re.compile(
     rf',"clock":\{{"synced":(?:null|{_BOOLEAN}),"offset_ms":(?:null|-?{_REAL})\}}'
     rf',"ping":\{{"protocol":"{_TOKEN}","sent":({_COUNT}),"received":({_COUNT})'
     rf',"rtts_ms":\[(?:{_REAL}(?:,{_REAL}){{0,{MAX_RTTS - 1}}})?\],"reply_ttl":{_BYTE_OR_NULL}\}}'
-    rf'(?:\}}\Z|,"trace":\{{"protocol":"{_TOKEN}","flow":(?:0|[1-9][0-9]{{0,8}}),"reached":({_BOOLEAN})'
-    rf',"stop_reason":"{_TOKEN}","probes":{_COUNT},"hops":\[)'
+    rf'(?:\}}|,"trace":\{{"protocol":"{_TOKEN}","flow":(?:0|[1-9][0-9]{{0,8}}),"reached":({_BOOLEAN})'
+    rf',"stop_reason":"{_TOKEN}","probes":{_COUNT},"hops":\[(?:\]\}}\}})?)'
 )
 _HOP = re.compile(
     rf'\{{"ttl":([1-9][0-9]{{0,2}}),"address":(?:null|"({_ADDRESS})"),"rtt_ms":(?:null|{_REAL})'
-    rf',"quoted_ttl":{_BYTE_OR_NULL},"icmp_type":{_BYTE_OR_NULL},"icmp_code":{_BYTE_OR_NULL}'
-    rf',"mpls":\[(?:{_LABEL}(?:,{_LABEL}){{0,{MAX_LABELS - 1}}})?\],"late":{_BOOLEAN}'
-    rf',"duplicates":{_COUNT},"redacted":{_BOOLEAN}\}}'
+    # first what nearly all hops say, then all that they may say
+    r',(?:"quoted_ttl":1,"icmp_type":11,"icmp_code":0|"quoted_ttl":null,"icmp_type":null,"icmp_code":null'
+    rf'|"quoted_ttl":{_BYTE_OR_NULL},"icmp_type":{_BYTE_OR_NULL},"icmp_code":{_BYTE_OR_NULL})'
+    r',(?:"mpls":\[\],"late":false,"duplicates":0,"redacted":false\}'
+    rf'|"mpls":\[(?:{_LABEL}(?:,{_LABEL}){{0,{MAX_LABELS - 1}}})?\],"late":{_BOOLEAN}'
+    rf',"duplicates":{_COUNT},"redacted":{_BOOLEAN}\}})'
 )
-_END = "]}}"
-_BETWEEN = [[_END], *(["", *[","] * (count - 1), _END] for count in range(1, MAX_HOPS + 1))]
-"""What is left of a list of so many hops, and the end of the line, once the hops are taken out."""
+_BETWEEN = [[], *([*[","] * (count - 1), "]}}"] for count in range(1, MAX_HOPS + 1))]
+"""What is left of a line behind so many hops once they are taken out."""
 
 
-def read_canonical(line: bytes) -> Row | None:
+def read_canonical(line: str) -> Row | None:
     """The row of a line that agents could have written; None for any other, good or bad."""
-    if not line.isascii():
-        return None
-    document = line.decode("ascii")
-    head = _HEAD.match(document)
-    if head is None:
+    parts = _HOP.split(line)  # the head, then of each hop its TTL, its address, and what is behind it
+    head = _HEAD.fullmatch(parts[0])
+    if head is None or (len(parts) > 1) != parts[0].endswith("["):
         return None
     agent, spool, sequence, target, started, sent, received, reached = head.groups()
-    traced = reached is not None
     alive = received != "0" or reached == "true"
-    if traced and not alive:
-        return None  # why it ended stands in its hops
-    try:
-        number = addresses.number(target)
-        hops = _hops(document[head.end() :], target) if traced else {}
-    except ValueError:
+    if not (alive or reached is None):
+        return None  # why the trace ended stands in its hops
+    if reached is not None and not _are_hops(parts):
         return None
-    outcome = "alive" if alive else "dead"
-    told = (alive or sent != "0") and is_public(number)
+    hops = worth_probing(parts[2::3], target)
+    told = (alive or sent != "0") and is_public(target)
     return Row(
         ResultId(agent, spool, int(sequence)),
-        number,
+        addresses.number(target),
         started,
-        "trace" if traced else "ping",
-        document,
-        tuple(hops.values()),
-        Feedback(target, outcome, agent, started, nearest(hops)) if told else None,
+        "trace" if reached else "ping",
+        line,
+        hops,
+        Feedback(target, "alive" if alive else "dead", agent, started, nearest(hops)) if told else None,
     )
 
 
-def _hops(rest: str, target: str) -> dict[str, int]:
-    """The hops worth probing out of the rest of a line behind `"hops":[`; ValueError for what is not canonical."""
-    parts = _HOP.split(rest)  # what is between, a TTL, an address, what is between, ...
-    between, ttls = parts[::3], list(map(int, parts[1::3]))
-    if len(ttls) > MAX_HOPS or between != _BETWEEN[len(ttls)]:
-        raise ValueError("something else than hops")
-    if ttls and not (ttls[-1] <= 255 and all(map(lt, ttls, ttls[1:]))):
-        raise ValueError("TTLs that do not rise, or are out of range")
-    return worth_probing(parts[2::3], target)
+def _are_hops(parts: Sequence[str]) -> bool:
+    """Whether a line that was split at its hops is a list of them to its end, with TTLs that rise to 255 at most."""
+    ttls = list(map(int, parts[1::3]))
+    if len(ttls) > MAX_HOPS or parts[3::3] != _BETWEEN[len(ttls)]:
+        return False
+    return not ttls or (ttls[-1] <= 255 and all(map(lt, ttls, ttls[1:])))

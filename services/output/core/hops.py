@@ -1,11 +1,10 @@
 """What a result teaches the input services: routers worth probing, and what came of its target."""
 
-from collections.abc import Iterable
-from functools import lru_cache
-from itertools import chain, islice
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from hopmap import addresses
-from hopmap.data.special import special_use
+from hopmap.data.special import special_use, special_use_of_prefix
 from hopmap.wire.feedback import Feedback
 from hopmap.wire.result import Result, Trace
 
@@ -14,31 +13,31 @@ _UNREACHABLE = 3
 _PROHIBITED = frozenset({9, 10, 13})  # RFC 1812 5.2.7.1: administratively prohibited
 
 
-def is_public(number: int) -> bool:
-    """Whether a u32 is a public unicast address."""
-    return special_use(number) is None
+_MAYBE_SPECIAL = frozenset(
+    f"{octet}.{following}"[:3]
+    for octet in range(256)
+    for following in range(10)
+    if special_use_of_prefix(octet << 24, 8) is not None
+)
+"""The first three characters of every address whose /8 is not all public: a look at them settles nearly all."""
 
 
-@lru_cache(maxsize=65_536)
-def _public(address: str) -> int | None:
-    """The u32 of a public unicast address; None for a special-purpose one. Most hops are seen again and again."""
-    number = addresses.number(address)
-    return number if is_public(number) else None
+def is_public(address: str) -> bool:
+    """Whether the canonical text of an address is of a public unicast one."""
+    return address[:3] not in _MAYBE_SPECIAL or special_use(addresses.number(address)) is None
 
 
-def worth_probing(seen: Iterable[str | None], target: str) -> dict[str, int]:
-    """Of the addresses on the way those to probe (text to u32): public unicast, in order, not the target itself.
-
-    ValueError for text that is no address.
-    """
-    found = {address: number for address in seen if address and (number := _public(address)) is not None}
+def worth_probing(seen: Iterable[str | None], target: str) -> tuple[str, ...]:
+    """Of what was seen on the way, None for silence, the public unicast addresses, in order, not the target itself."""
+    found = dict.fromkeys(seen)
+    found.pop(None, None)
     found.pop(target, None)
-    return found
+    return tuple([address for address in found if address is not None and is_public(address)])
 
 
-def hops_worth_probing(result: Result) -> dict[str, int]:
-    """The public unicast addresses (text to u32) that answered on the way, in order, without the target itself."""
-    return {} if result.trace is None else worth_probing((hop.address for hop in result.trace.hops), result.target)
+def hops_worth_probing(result: Result) -> tuple[str, ...]:
+    """The public unicast addresses that answered on the way, in order, without the target itself."""
+    return () if result.trace is None else worth_probing((hop.address for hop in result.trace.hops), result.target)
 
 
 def outcome(result: Result) -> str | None:
@@ -57,17 +56,17 @@ def _is_prohibited(trace: Trace) -> bool:
     )
 
 
-def feedback(result: Result, hops: dict[str, int]) -> Feedback | None:
+def feedback(result: Result, hops: Sequence[str]) -> Feedback | None:
     """What an input should know of the target, with those of its `hops_worth_probing` nearest to it, nearest first."""
     found = outcome(result)
-    if found is None or not is_public(addresses.number(result.target)):
+    if found is None or not is_public(result.target):
         return None
     return Feedback(result.target, found, result.agent, result.started, nearest(hops))
 
 
-def nearest(hops: dict[str, int]) -> tuple[str, ...]:
+def nearest(hops: Sequence[str]) -> tuple[str, ...]:
     """Those nearest to the target, nearest first."""
-    return tuple(islice(reversed(hops), MOST_NEAR))
+    return tuple(hops[: -MOST_NEAR - 1 : -1])
 
 
 def concerns(result: Result, address: str) -> bool:

@@ -13,7 +13,7 @@ from services.output.core.hops import feedback, hops_worth_probing
 from services.output.core.row import Row
 
 LONGEST_DOCUMENT = 256 << 10  # 255 hops, each with 16 labels, fit
-
+_BLANK = " \t\r\v\f"
 
 _Value = tuple[int, Any, bytes | None]  # line from 1; its Row, JSON value or WireError; its text
 
@@ -70,14 +70,21 @@ def _array(body: bytes, most: int) -> list[Any]:
 
 def _lines(body: bytes, most: int, whole: WireError) -> Iterator[_Value]:
     """One line after the other, so that few are held; the error of the whole body at the end when none is an object."""
-    lines = [(place, line) for place, line in enumerate(body.split(b"\n"), start=1) if line and not line.isspace()]
+    text = body.decode("latin-1")  # a character for each byte
+    lines = [(place, line) for place, line in enumerate(text.split("\n"), start=1) if line.strip(_BLANK)]
     if len(lines) > most:
         raise TooMany(f"{len(lines)} lines in one request, {most} are allowed")
     objects = 0
     for place, line in lines:
-        value = read_canonical(line) or _parsed(line)
-        objects += isinstance(value, dict | Row)
-        yield place, value, line.strip()
+        row = read_canonical(line)
+        if row is not None:
+            objects += 1
+            yield place, row, None
+            continue
+        raw = line.encode("latin-1")
+        value = _parsed(raw)
+        objects += isinstance(value, dict)
+        yield place, value, raw.strip()
     if not objects:
         raise whole
 
@@ -102,7 +109,7 @@ def read_row(value: Any, raw: bytes | None = None) -> Row:
         started=result.started,
         kind="ping" if result.trace is None else "trace",
         document=document,
-        hops=tuple(hops.values()),
+        hops=hops,
         feedback=feedback(result, hops),
     )
 

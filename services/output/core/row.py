@@ -14,5 +14,5 @@ class Row(NamedTuple):
     started: str
     kind: str
     document: str
-    hops: tuple[int, ...]
+    hops: tuple[str, ...]
     feedback: Feedback | None

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from hopmap import addresses
 from hopmap.errors import UserError
 from hopmap.wire.result import ResultId
 from services.output.core.intervals import IntervalSet
@@ -47,7 +48,7 @@ class State:
         (self._hops,) = self._connection.execute("SELECT coalesce(max(place), 0) FROM hops").fetchone()
         self._received: dict[tuple[str, str], IntervalSet] = {}
         self._touched: set[tuple[str, str]] = set()
-        self._recent: set[int] = set()
+        self._recent: set[str] = set()
 
     def claim(self, identity: ResultId) -> bool:
         """Mark a result as received; False when it already was. Undone by `forget`, kept by `apply`."""
@@ -103,20 +104,19 @@ class State:
         recent = self._recent
         if len(recent) > _CACHED_HOPS:
             recent.clear()
-        found: dict[int, tuple[object, ...]] = {}
+        found: list[tuple[object, ...]] = []
         for row in rows:
             if not recent.issuperset(row.hops):
                 new = [address for address in row.hops if address not in recent]
                 recent.update(new)
-                found.update((address, (address, row.id.agent, row.target, str(row.id))) for address in new)
-        values = list(found.values())
-        while values and self._hops < self._most_hops:
+                found += [(addresses.number(address), row.id.agent, row.target, str(row.id)) for address in new]
+        while found and self._hops < self._most_hops:
             room = self._most_hops - self._hops
             self._hops += bulk.insert(
-                self._connection, "INSERT OR IGNORE INTO hops (address, agent, toward, result)", values[:room]
+                self._connection, "INSERT OR IGNORE INTO hops (address, agent, toward, result)", found[:room]
             )
-            values = values[room:]
-        self._counters.add(hops_not_kept=len(values))
+            found = found[room:]
+        self._counters.add(hops_not_kept=len(found))
 
     def _add_feedback(self, rows: Iterable[Row]) -> None:
         latest = {row.target: row.feedback for row in rows if row.feedback is not None}

@@ -1,10 +1,13 @@
 """Which routers a result tells of, and what it says of its target."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hopmap import addresses
+from hopmap.data.special import special_use
 from hopmap.wire.result import Hop, Ping, Result, Trace
-from services.output.core.hops import MOST_NEAR, concerns, feedback, hops_worth_probing, outcome
+from services.output.core.hops import MOST_NEAR, concerns, feedback, hops_worth_probing, is_public, outcome
 
 TARGET = "8.8.8.8"
 
@@ -41,12 +44,16 @@ def test_only_public_routers_on_the_way_are_worth_probing() -> None:
             )
         )
     )
-    assert list(found) == ["5.9.0.1", "5.9.0.2"]
-    assert list(found.values()) == [addresses.number(address) for address in found]
+    assert found == ("5.9.0.1", "5.9.0.2")
+
+
+@given(st.integers(0, 0xFFFFFFFF) | st.sampled_from([0, 0x01000000, 0x0A000000, 0x64400000, 0xC0000200, 0xFFFFFFFF]))
+def test_an_address_is_public_when_no_special_block_holds_it(number: int) -> None:
+    assert is_public(addresses.text(number)) == (special_use(number) is None)
 
 
 def test_a_ping_alone_tells_of_no_router() -> None:
-    assert hops_worth_probing(result()) == {}
+    assert hops_worth_probing(result()) == ()
 
 
 @pytest.mark.parametrize(
@@ -75,8 +82,8 @@ def test_feedback_lists_the_nearest_interfaces_first_and_not_too_many() -> None:
 
 
 def test_there_is_no_feedback_on_what_was_not_asked_or_is_never_a_target() -> None:
-    assert feedback(result(sent=0, received=0), {}) is None
-    assert feedback(result(target="10.0.0.1"), {}) is None
+    assert feedback(result(sent=0, received=0), ()) is None
+    assert feedback(result(target="10.0.0.1"), ()) is None
 
 
 def test_a_result_concerns_its_target_and_its_hops() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hopmap import addresses
 from hopmap.client import Endpoint, Response
 from hopmap.wire.feedback import (
     FeedbackAnswer,
@@ -20,7 +21,7 @@ from hopmap.wire.feedback import (
 from hopmap.wire.result import ResultId
 from services.input.core.frontier import Frontier, Limits
 from services.input.core.growth import HOUR, Caps
-from services.output.core.ingest import Row
+from services.output.core.row import Row
 from services.output.counters import Counters
 from services.output.forward import Forwarder
 from services.output.store.queries import pending
@@ -83,7 +84,8 @@ class Telling:
 
     def learn(self, *hops: int) -> None:
         self.results += 1
-        row = Row(ResultId("a", "s", self.results), HONEST, "2026-01-01T00:00:00.000Z", "trace", "{}", hops, None)
+        seen = tuple(map(addresses.text, hops))
+        row = Row(ResultId("a", "s", self.results), HONEST, "2026-01-01T00:00:00.000Z", "trace", "{}", seen, None)
         self.state.claim(row.id)
         self.state.apply([row], self.results, row.started)
 
