@@ -169,7 +169,7 @@ def hop_batches(hops: int) -> Iterator[bytes]:
                     "address": ".".join(map(str, address.to_bytes(4, "big"))),
                     "seen_by": agent,
                     "toward": f"8.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
-                    "result": f"{agent}:spool{number % 500}:{number}",
+                    "result": f"{agent}:spool{number % 500}:{number + 1}",
                 }
             )
         yield json.dumps({"hops": rows}).encode()

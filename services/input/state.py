@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
-from hopmap.errors import one_line
+from hopmap.errors import UserError, one_line
 from hopmap.identity import instance_id
 from hopmap.logs import event
 from hopmap.wire import decode
 from hopmap.wire.control import Control, OptOut
 from hopmap.wire.feedback import Feedback, HopReport
 from services.chassis.problem import Problem
-from services.input.core import record
+from services.input.core import columns, record
 from services.input.core.frontier import Frontier, Judged, Learnt, Limits, NewPrefix, Record
 from services.input.core.rotation import Cursor
 from services.input.core.serving import Drawn, draw
@@ -42,7 +42,13 @@ class State:
         self._clock = clock
         self._pause = 0
         self.frontier = Frontier(new_generation(), seed, limits)
-        self.replayed: Replayed = self.store.replay(lambda value: record.apply(self.frontier, value))
+        loader = columns.Loader(self.frontier)
+        self.replayed: Replayed = self.store.replay(loader.take)
+        loader.settle()
+        if loader.schema > columns.SCHEMA:
+            raise UserError(f"{directory} was written by a newer hopmap: start that one, or give another --state-dir")
+        if loader.schema < columns.SCHEMA:
+            self.store.keep_copy(f"schema-{loader.schema}")
         self.frontier.recall_growth(self.now())
         if self.replayed.torn_bytes or self.replayed.damaged_frames:
             event(_log, logging.WARNING, "state_repaired", **self.replayed._asdict())
@@ -58,7 +64,7 @@ class State:
 
     def start(self) -> None:
         """Put all in a new snapshot and open the log. OSError as it comes."""
-        self.store.write_snapshot(self.store.turn(), record.records(self.frontier))
+        self.store.write_snapshot(self.store.turn(), columns.pieces(self.frontier))
 
     def draw(self, consumer: str, count: int) -> tuple[Frontier, Drawn]:
         """The next targets of a consumer, and the frontier they are of; what must be kept before is kept."""
@@ -143,10 +149,10 @@ class State:
         try:
             with self.lock:
                 number = self.store.turn()
-                records = record.records(self.frontier)
+                pieces = columns.pieces(self.frontier)
                 for one in self.frontier.cursors.values():
                     one.ticket = 0
-            self.store.write_snapshot(number, records)
+            self.store.write_snapshot(number, pieces)
         except OSError as error:
             self._pause = _PAUSE
             if self.store.log:  # what a failed log holds is in no file for certain until a snapshot holds it
@@ -170,7 +176,7 @@ class State:
         frontier.file_opt_outs(self.frontier.guard.filed())
         frontier.recall_growth(self.now())
         with _storage():
-            self.store.write_snapshot(self.store.turn(), record.records(frontier), keep_previous=False)
+            self.store.write_snapshot(self.store.turn(), columns.pieces(frontier), keep_previous=False)
         self.frontier = frontier
 
     def _append(self, value: Record) -> int:

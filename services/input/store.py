@@ -15,6 +15,7 @@ from hopmap.errors import UserError
 from hopmap.identity import make_directory, sync_directory
 from hopmap.wire import decode
 from hopmap.wire.decode import WireError
+from services.input.core.columns import is_block
 from services.input.core.frames import frame, scan
 from services.input.core.frontier import Record
 from services.input.log import Log, LogError
@@ -43,7 +44,7 @@ class Store:
         self.snapshot_bytes = 0
 
     def replay(self, take: Callable[[Any], None]) -> Replayed:
-        """Give every record of the state, in order, to `take`."""
+        """Give every record of the state, in order, to `take`; blocks of columns as their bytes."""
         counts = [0, 0, 0]
         begin, content = self._newest_snapshot()
         self._take(content, take, counts)
@@ -67,7 +68,7 @@ class Store:
                     raise
         return self.number
 
-    def write_snapshot(self, number: int, records: Iterable[Record], *, keep_previous: bool = True) -> None:
+    def write_snapshot(self, number: int, records: Iterable[Record | bytes], *, keep_previous: bool = True) -> None:
         """Write the snapshot that goes before log `number`, then remove what it makes needless. OSError as it comes."""
         path = self._path("snapshot", number)
         temporary = path.with_name(f".{path.name}.new")
@@ -75,7 +76,7 @@ class Store:
             with os.fdopen(os.open(temporary, _NEW, 0o600), "wb") as file:
                 count = 0
                 for record in records:
-                    file.write(frame(decode.dump(record)))
+                    file.write(frame(record if isinstance(record, bytes) else decode.dump(record)))
                     count += 1
                 file.write(frame(decode.dump({"record": "end", "records": count})))
                 file.flush()
@@ -87,6 +88,21 @@ class Store:
             raise
         sync_directory(self.directory)
         self._remove_old(keep=2 if keep_previous else 1)
+
+    def keep_copy(self, name: str) -> None:
+        """Keep the files of the state as they are, in a directory of this name, for the way back."""
+        files = [self._path(kind, number) for kind in ("snapshot", "log") for number in self._numbers(kind)]
+        copy = self.directory / name
+        if not files or copy.exists():
+            return
+        try:
+            copy.mkdir(mode=0o700)
+            for path in files:
+                os.link(path, copy / path.name)
+        except OSError as error:
+            raise UserError(
+                f"cannot keep a copy of the state in {copy}: {error.strerror}; make room, remove it, and start again"
+            ) from error
 
     def close(self) -> None:
         """Close the log and let the directory go."""
@@ -109,7 +125,7 @@ class Store:
                 counts[1] += piece.lost
                 continue
             try:
-                take(decode.parse(piece.payload))
+                take(piece.payload if is_block(piece.payload) else decode.parse(piece.payload))
                 counts[0] += 1
             except WireError:
                 counts[2] += 1

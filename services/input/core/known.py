@@ -7,7 +7,8 @@ address finds an address, and the members of its group; new rows wait in a small
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
 
 from services.input.core.prefixes import mask
 
@@ -48,18 +49,35 @@ class Words:
             self.texts.append(text)
         return known or 0
 
+    def restore(self, texts: list[str]) -> None:
+        """The table as it was told."""
+        self.texts, self._numbers = texts, {text: number for number, text in enumerate(texts)}
+
+    def text(self, number: int) -> str:
+        """The text of a number, "" for one that is not here."""
+        return self.texts[number] if number < len(self.texts) else ""
+
 
 class Known:
     """The table. About 42 bytes an address, all told."""
 
+    TABLES: ClassVar = {
+        "rows": (
+            "addresses", "kinds", "firsts", "seconds", "towards", "spools", "sequences", "at", "groups",
+            "levels", "judged",
+        ),
+        "places": ("places",),
+        "groups": ("group_networks", "group_lengths", "group_since"),
+    }  # fmt: skip # as a table
+
     def __init__(self) -> None:
         self.addresses, self.levels, self.judged = array("I"), array("B"), array("I")
-        self._kinds, self._firsts, self._seconds = array("B"), array("H"), array("H")
-        self._towards, self._spools, self._sequences, self._at = array("I"), array("H"), array("Q"), array("I")
-        self._words = Words()
-        self._groups = array("I")  # of each row
-        self.group_networks, self.group_lengths, self._group_since = array("I"), array("B"), array("I")
-        self._sorted, self._places = array("I"), array("I")
+        self.kinds, self.firsts, self.seconds = array("B"), array("H"), array("H")
+        self.towards, self.spools, self.sequences, self.at = array("I"), array("H"), array("Q"), array("I")
+        self.words = Words()
+        self.groups = array("I")  # of each row
+        self.group_networks, self.group_lengths, self.group_since = array("I"), array("B"), array("I")
+        self._sorted, self.places = array("I"), array("I")
         self._recent: dict[int, int] = {}
         self._recent_groups: dict[int, int] = {}
         self._members: OrderedDict[int, array[int]] = OrderedDict()
@@ -73,7 +91,7 @@ class Known:
         if recent is not None:
             return recent
         at = bisect_left(self._sorted, address)
-        return self._places[at] if at < len(self._sorted) and self._sorted[at] == address else -1
+        return self.places[at] if at < len(self._sorted) and self._sorted[at] == address else -1
 
     def add(self, address: int, origin: Origin, prefix: tuple[int, int] | None) -> bool:
         """Append an address, in the group of `prefix` or else of its /24; False when it is known."""
@@ -82,48 +100,71 @@ class Known:
         network, length = prefix or (mask(address, GROUP_LENGTH), GROUP_LENGTH)
         row = len(self)
         group = self._group(network, length, row)
-        number = self._words.number
-        self._kinds.append(origin.kind)
-        self._firsts.append(number(origin.first))
-        self._seconds.append(number(origin.second))
-        self._towards.append(origin.toward)
-        self._spools.append(number(origin.spool))
-        self._sequences.append(origin.sequence)
-        self._at.append(origin.at)
-        self._groups.append(group)
+        number = self.words.number
+        self.kinds.append(origin.kind)
+        self.firsts.append(number(origin.first))
+        self.seconds.append(number(origin.second))
+        self.towards.append(origin.toward)
+        self.spools.append(number(origin.spool))
+        self.sequences.append(origin.sequence)
+        self.at.append(origin.at)
+        self.groups.append(group)
         self.levels.append(0)
         self.judged.append(0)
         self.addresses.append(address)
         self._recent[address] = row
         if len(self._recent) >= max(_SMALLEST_MERGE, row >> 5):
-            self._merge()
+            self.merge()
         return True
 
     def origin(self, row: int) -> Origin:
         """Where the address of a row came from."""
-        texts = self._words.texts
+        text = self.words.text
         return Origin(
-            self._kinds[row],
-            texts[self._firsts[row]],
-            texts[self._seconds[row]],
-            self._towards[row],
-            texts[self._spools[row]],
-            self._sequences[row],
-            self._at[row],
+            self.kinds[row],
+            text(self.firsts[row]),
+            text(self.seconds[row]),
+            self.towards[row],
+            text(self.spools[row]),
+            self.sequences[row],
+            self.at[row],
         )
+
+    def table(self) -> "dict[str, array[int]]":
+        """Every column by its name: those of the rows, the index by address (merged), those of the groups."""
+        return {name: getattr(self, name) for names in self.TABLES.values() for name in names}
+
+    def is_whole(self, rows: int, groups: int) -> bool:
+        """Whether the columns are as long as told."""
+        wanted = {"rows": rows, "places": rows, "groups": groups}
+        table = self.table()
+        return all(len(table[name]) == wanted[kind] for kind, names in self.TABLES.items() for name in names)
+
+    def index(self) -> None:
+        """Make the index by address out of its places, after the columns were filled."""
+        self._sorted = array("I", (self.addresses[place] for place in self.places))
+
+    def count_hops(self) -> int:
+        """How many of the addresses are hops."""
+        return self.kinds.tobytes().count(HOP)
+
+    def rows(self) -> "Iterator[tuple[int, Origin, int, int]]":
+        """(address, origin, level, judged) of every row."""
+        for row, address in enumerate(self.addresses):
+            yield address, self.origin(row), self.levels[row], self.judged[row]
 
     def group_number(self, row: int) -> int:
         """The number of a row's group."""
-        return self._groups[row]
+        return self.groups[row]
 
     def group_of(self, row: int) -> tuple[int, int]:
         """(network, length) of a row's group."""
-        group = self._groups[row]
+        group = self.groups[row]
         return self.group_networks[group], self.group_lengths[group]
 
     def group_count(self, known: int) -> int:
         """How many groups the first `known` rows make."""
-        return bisect_left(self._group_since, known)
+        return bisect_left(self.group_since, known)
 
     def members(self, group: int, known: int) -> "array[int]":
         """The rows of a group among the first `known` rows, by address."""
@@ -131,9 +172,9 @@ class Known:
         cached = self._members.get(key)
         if cached is None:
             if known > len(self._sorted):
-                self._merge()
+                self.merge()
             low, high = self._bounds(self.group_networks[group], self.group_lengths[group])
-            cached = array("I", (row for row in self._places[low:high] if row < known and self._groups[row] == group))
+            cached = array("I", (row for row in self.places[low:high] if row < known and self.groups[row] == group))
             self._members[key] = cached
             if len(self._members) > _CACHED_GROUPS:
                 self._members.popitem(last=False)
@@ -141,7 +182,7 @@ class Known:
 
     def count_between(self, first: int, last: int) -> int:
         """How many of the addresses lie from `first` to `last`."""
-        self._merge()
+        self.merge()
         return bisect_right(self._sorted, last) - bisect_left(self._sorted, first)
 
     def _bounds(self, network: int, length: int) -> tuple[int, int]:
@@ -156,26 +197,28 @@ class Known:
             return known
         low, high = self._bounds(network, length)
         for place in range(low, high):
-            group = self._groups[self._places[place]]
+            group = self.groups[self.places[place]]
             if self.group_networks[group] == network and self.group_lengths[group] == length:
                 return group
         self.group_networks.append(network)
         self.group_lengths.append(length)
-        self._group_since.append(row)
-        self._recent_groups[key] = len(self._group_since) - 1
+        self.group_since.append(row)
+        self._recent_groups[key] = len(self.group_since) - 1
         return self._recent_groups[key]
 
-    def _merge(self) -> None:
+    def merge(self) -> None:
         """Put the recent rows into the sorted index."""
+        if not self._recent:
+            return
         merged, places, done = array("I"), array("I"), 0
         for address in sorted(self._recent):
             upto = bisect_left(self._sorted, address, done)
             merged.extend(self._sorted[done:upto])
-            places.extend(self._places[done:upto])
+            places.extend(self.places[done:upto])
             merged.append(address)
             places.append(self._recent[address])
             done = upto
         merged.extend(self._sorted[done:])
-        places.extend(self._places[done:])
-        self._sorted, self._places = merged, places
+        places.extend(self.places[done:])
+        self._sorted, self.places = merged, places
         self._recent, self._recent_groups = {}, {}

@@ -67,25 +67,36 @@ def _cursor_row(frontier: Frontier, packed: list[Any]) -> list[Any]:
 def records(frontier: Frontier) -> Iterator[Record]:
     """The whole state as it is at the call: what may change is copied then, the rest is read as it is asked for."""
     known = frontier.known
-    begin = list(_small(frontier))
+    begin, after = list(small(frontier)), changing(frontier)
     ends = len(frontier.prefixes), len(known)
-    levels, judged, lazy = known.levels[:], known.judged[:], dict(frontier.lazy_levels.levels)
-    cursors = [one.pack() for one in frontier.cursors.values()]
+    levels, judged = known.levels[:], known.judged[:]
 
     def tell() -> Iterator[Record]:
         yield from begin
         yield from _targets(frontier, *ends)
-        yield from _batches("levels", ([addresses.text(address), *both] for address, both in lazy.items()))
         rows = (row for row in range(ends[1]) if judged[row])
         yield from _batches(
             "levels", ([addresses.text(known.addresses[row]), levels[row], judged[row]] for row in rows)
         )
+        yield from after
+
+    return tell()
+
+
+def changing(frontier: Frontier) -> Iterator[Record]:
+    """What changes all the time, as it is at the call: levels of addresses in lazy prefixes, and cursors."""
+    lazy = dict(frontier.lazy_levels.levels)
+    cursors = [one.pack() for one in frontier.cursors.values()]
+
+    def tell() -> Iterator[Record]:
+        yield from _batches("levels", ([addresses.text(address), *both] for address, both in lazy.items()))
         yield from _batches("cursors", (_cursor_row(frontier, packed) for packed in cursors))
 
     return tell()
 
 
-def _small(frontier: Frontier) -> Iterator[Record]:
+def small(frontier: Frontier, *, prefixes: bool = False) -> Iterator[Record]:
+    """What there is little of; with `prefixes` those too."""
     document = encode_control(frontier.control)
     guard = frontier.guard
     near = [[addresses.text(key), [addresses.text(one) for one in found]] for key, found in frontier.near.items()]
@@ -99,6 +110,8 @@ def _small(frontier: Frontier) -> Iterator[Record]:
     yield from _batches("opt_ins", (list(one) for one in guard.removals()))
     yield {"record": "delta", "opt_outs": document["opt_outs"]}
     yield from _batches("near", near)
+    if prefixes:
+        yield from _prefix_batches([_prefix_at(frontier, place) for place in range(len(frontier.prefixes))])
 
 
 def apply(frontier: Frontier, record: object) -> None:
@@ -155,12 +168,15 @@ def _targets(frontier: Frontier, count: int, total: int) -> Iterator[Record]:
             yield from _prefix_batches(waiting)
             yield from _known(frontier, done, table.known_before[place])
             waiting, done = [], table.known_before[place]
-        provider, _, region = frontier.labels.texts[table.labels[place]].partition("\t")
-        waiting.append(
-            NewPrefix(table.networks[place], table.lengths[place], provider, region, lazy=table.is_lazy(place))
-        )
+        waiting.append(_prefix_at(frontier, place))
     yield from _prefix_batches(waiting)
     yield from _known(frontier, done, total)
+
+
+def _prefix_at(frontier: Frontier, place: int) -> NewPrefix:
+    table = frontier.prefixes
+    provider, _, region = frontier.labels.texts[table.labels[place]].partition("\t")
+    return NewPrefix(table.networks[place], table.lengths[place], provider, region, lazy=table.is_lazy(place))
 
 
 def _known(frontier: Frontier, begin: int, end: int) -> Iterator[Record]:
