@@ -123,6 +123,8 @@ class _Chassis:
             return error_answer(problem.status, problem.code, problem.detail, problem.headers)
         except WireError as error:
             return error_answer(HTTPStatus.BAD_REQUEST, "bad_request", str(error))
+        except UnicodeDecodeError:  # bottle decodes a header when it is asked for; bodies are decoded by us
+            return error_answer(HTTPStatus.BAD_REQUEST, "bad_request", "a header is not UTF-8 text")
         except bottle.HTTPResponse as response:
             return response
         except Exception as error:  # noqa: BLE001 - the last line of defence: logged, and the caller told

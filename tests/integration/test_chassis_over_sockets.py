@@ -134,6 +134,10 @@ def test_errors_are_json(clients: list[Client], capfd: pytest.CaptureFixture[str
         bomb = gzip.compress(bytes(100_000))
         assert error(client.request("POST", "/echo", bomb, {"Content-Encoding": "gzip"}))[0] == 413
         assert error(client.request("POST", "/echo", b"1", {"Content-Encoding": "br"}))[0] == 415
+        assert error(client.request("GET", "/fail", headers={"Authorization": "Bearer \xe4"}))[:2] == (
+            400,
+            "bad_request",
+        )
         status, code, detail = error(client.request("GET", "/fail"))
         assert (status, code) == (500, "internal")
         assert "secret" not in detail
