@@ -9,6 +9,7 @@ whatever else runs share the cores, so rounds alternate and medians are shown; C
 
 import argparse
 import gzip
+import multiprocessing
 import os
 import random
 import signal
@@ -18,8 +19,9 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -77,6 +79,7 @@ class Output:
     def __init__(self, folder: Path, *flags: str) -> None:
         self.folder = folder
         self._ports = [_free_port(), _free_port()]
+        self.asks = f"http://127.0.0.1:{self._ports[1]}"
         command = [sys.executable, "-m", "hopmap", "output", f"--port={self._ports[0]}"]
         command += [f"--health-port={self._ports[1]}", f"--db-dir={folder}", "--input-url=unix:///nobody", *flags]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -98,7 +101,7 @@ class Output:
 
     def asking(self) -> Client:
         """A client of the other port."""
-        return Client(Endpoint.parse(f"http://127.0.0.1:{self._ports[1]}"), timeout=60)
+        return Client(Endpoint.parse(self.asks), timeout=60)
 
     def statistics(self) -> dict[str, Any]:
         """The counters of /health."""
@@ -239,45 +242,46 @@ class Sender:
         self._pool.shutdown()
 
 
-def dump(served: Output) -> None:
+def dump(url: str) -> None:
     """One copy of the current file, thrown away."""
-    with served.asking() as client:
-        answer = client.request("GET", "/dump", limit=1 << 30)
-        if answer.status != 200:
-            raise SystemExit(f"/dump answered {answer.status} {answer.body[:200]!r}")
+    with urllib.request.urlopen(f"{url}/dump", timeout=60) as answer:
+        while answer.read(1 << 20):
+            pass
 
 
-def rotate(served: Output) -> None:
+def rotate(url: str) -> None:
     """One rotation; four a second at most."""
-    with served.asking() as client:
-        client.request("POST", "/rotate", b"")
+    with urllib.request.urlopen(f"{url}/rotate", b"", timeout=60) as answer:
+        answer.read()
     time.sleep(0.25)
 
 
-def beside(work: Callable[[Output], None], served: Output, sender: Sender, slices: int) -> tuple[str, float]:
-    """Answers with nothing else and with `work` going on, in turns: a line of the table, and the ratio of the p99."""
+def beside(work: Callable[[str], None], served: Output, sender: Sender, slices: int) -> str:
+    """Answers with nothing else and with `work` going on in a process of its own, in turns: a line of the table."""
     idle: list[float] = []
     busy: list[float] = []
     times = 0
-    for _ in range(slices):
-        idle += sender.send(SLICE_SECONDS)
-        over = threading.Event()
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as other:
+        other.submit(time.sleep, 0).result()
+        for _ in range(slices):
+            idle += sender.send(SLICE_SECONDS)
+            over = threading.Event()
 
-        def go_on() -> int:
-            count = 0
-            while not over.is_set():  # noqa: B023 - the thread ends within the turn
-                work(served)
-                count += 1
-            return count
+            def go_on() -> int:
+                count = 0
+                while not over.is_set():  # noqa: B023 - the thread ends within the turn
+                    other.submit(work, served.asks).result()
+                    count += 1
+                return count
 
-        with ThreadPoolExecutor(1) as pool:
-            going = pool.submit(go_on)
-            busy += sender.send(SLICE_SECONDS)
-            over.set()
-            times += going.result()
+            with ThreadPoolExecutor(1) as pool:
+                going = pool.submit(go_on)
+                busy += sender.send(SLICE_SECONDS)
+                over.set()
+                times += going.result()
     ratio = percentile(busy, 99) / percentile(idle, 99)
     figures = "".join(f"{percentile(of, share):9.1f}" for of in (idle, busy) for share in (50, 99))
-    return f"{work.__name__:10}{times:6}{len(busy):9}{figures}{ratio:9.2f}", ratio
+    return f"{work.__name__:10}{times:6}{len(busy):9}{figures}{ratio:9.2f}"
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -299,7 +303,7 @@ def answers(slices: int, filled: int) -> None:
                 post(client, body, BATCH)
         sender = Sender(served, ready)
         for work in (dump, rotate):
-            print(beside(work, served, sender, slices)[0])
+            print(beside(work, served, sender, slices))
         sender.close()
 
 
