@@ -42,6 +42,7 @@ class Part:
         self.inside = inside
         self.process: subprocess.Popen[bytes] | None = None
         self.environment: dict[str, str] = {}
+        self.program: Sequence[str] = ("-m", "hopmap")
 
     def words(self) -> list[str]:
         return [self.name, *self.flags]
@@ -50,10 +51,10 @@ class Part:
         raise NotImplementedError
 
     def start(self) -> None:
-        command = [*self.inside, sys.executable, "-m", "hopmap", *self.words()]
+        command = [*self.inside, sys.executable, *self.program, *self.words()]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, stdout=log, stderr=log, env=os.environ | self.environment
+                command, cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(ROOT)} | self.environment
             )
         until(lambda: self.is_dead() or self.ready(), f"{self.name} is ready")
         assert not self.is_dead(), f"{self.name} ended at its start:\n{self.log()}"
