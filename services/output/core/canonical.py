@@ -49,6 +49,7 @@ _HOP = re.compile(
 )
 _BETWEEN = [[], *([*[","] * (count - 1), "]}}"] for count in range(1, MAX_HOPS + 1))]
 """What is left of a line behind so many hops once they are taken out."""
+_TTLS = [str(ttl) for ttl in range(256)]
 
 
 def read_canonical(line: str) -> Row | None:
@@ -78,7 +79,10 @@ def read_canonical(line: str) -> Row | None:
 
 def _are_hops(parts: Sequence[str]) -> bool:
     """Whether a line that was split at its hops is a list of them to its end, with TTLs that rise to 255 at most."""
-    ttls = list(map(int, parts[1::3]))
+    ttls = parts[1::3]
     if len(ttls) > MAX_HOPS or parts[3::3] != _BETWEEN[len(ttls)]:
         return False
-    return not ttls or (ttls[-1] <= 255 and all(map(lt, ttls, ttls[1:])))
+    if not ttls or ttls == _TTLS[int(ttls[0]) :][: len(ttls)]:  # most have no gap
+        return True
+    numbers = list(map(int, ttls))
+    return numbers[-1] <= 255 and all(map(lt, numbers, numbers[1:]))

@@ -24,15 +24,16 @@ _MAYBE_SPECIAL = frozenset(
 
 def is_public(address: str) -> bool:
     """Whether the canonical text of an address is of a public unicast one."""
-    return address[:3] not in _MAYBE_SPECIAL or special_use(addresses.number(address)) is None
+    return special_use(addresses.number(address)) is None
 
 
 def worth_probing(seen: Iterable[str | None], target: str) -> tuple[str, ...]:
     """Of what was seen on the way, None for silence, the public unicast addresses, in order, not the target itself."""
     found = dict.fromkeys(seen)
-    found.pop(None, None)
     found.pop(target, None)
-    return tuple([address for address in found if address is not None and is_public(address)])
+    return tuple(
+        [address for address in found if address and (address[:3] not in _MAYBE_SPECIAL or is_public(address))]
+    )
 
 
 def hops_worth_probing(result: Result) -> tuple[str, ...]:
