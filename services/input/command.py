@@ -14,7 +14,7 @@ from hopmap.wire.control import OptOut
 from hopmap.wire.service_info import ServiceInfo
 from services.chassis import listen
 from services.chassis.app import Service
-from services.input import app, metrics
+from services.input import app, memory, metrics
 from services.input.config import InputSettings
 from services.input.core import listing
 from services.input.core.frontier import NewPrefix
@@ -41,6 +41,7 @@ def run(argv: list[str]) -> int:
     config.add_flags(flags, InputSettings)
     given = config.load(InputSettings, "input", flags.parse_args(argv), config.environment())
     logs.start("input", verbose=given.verbose)
+    memory.give_back_large()
     where, tokens = given.listen_on(given.port), given.tokens()
     opt_outs = OptOutFile(given.opt_outs)
     prefixes, seeds = starting_points(given)

@@ -35,15 +35,16 @@ class InputSettings(ListenSettings):
         20_000, "consumers whose place is kept; the one longest away makes room", low=1, high=1_000_000
     )
     max_hops: int = setting(4_000_000, "single addresses kept in all", low=1, high=50_000_000)
-    hops_per_hour: int = setting(50_000, "new hops taken in an hour", low=0, high=50_000_000)
-    hops_per_prefix: int = setting(100, "new hops taken in an hour from one /24", low=0, high=256)
-    hops_per_source: int = setting(10_000, "new hops taken in an hour from one agent", low=0, high=50_000_000)
+    hops_per_hour: int = setting(50_000, "new hops taken in any hour", low=0, high=50_000_000)
+    hops_per_prefix: int = setting(100, "new hops taken in any hour from one /24", low=0, high=256)
+    hops_per_source: int = setting(10_000, "new hops taken in any hour from one agent", low=0, high=50_000_000)
+    inputs: int = setting(1, "inputs of this fleet: each takes this part of the three caps", low=1, high=1_000)
     max_import_mb: int = setting(64, "largest body of POST /import, as sent", low=1, high=4_096)
 
     def limits(self) -> Limits:
         """What the core needs of this."""
         return Limits(
-            caps=Caps(self.hops_per_hour, self.hops_per_prefix, self.hops_per_source),
+            caps=Caps(self.hops_per_hour, self.hops_per_prefix, self.hops_per_source).share(self.inputs),
             hops=self.max_hops,
             consumers=self.max_consumers,
             cycle_seconds=self.cycle_seconds,

@@ -7,10 +7,13 @@ not acknowledged. After a failed write nothing more is acknowledged until a new 
 import logging
 import secrets
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
+from typing import TypeVar
 
 from hopmap.errors import UserError, one_line
 from hopmap.identity import instance_id
@@ -28,6 +31,9 @@ from services.input.store import Replayed, Store
 
 _log = logging.getLogger(__name__)
 _SMALLEST_LOG = 4 << 20
+_SLICE = 250  # of a batch that is taken in under one hold of the lock
+_TURN_SECONDS = 0.0005
+T = TypeVar("T")
 _PAUSE = 10  # calls of `tend` from one failed snapshot to the next try
 
 
@@ -81,19 +87,26 @@ class State:
 
     def learn(self, hops: Sequence[HopReport]) -> Learnt:
         """Take hops in; durable on return."""
-        with self.lock:
-            learnt = self.frontier.learn(hops, self.now())
-            wait = self._keep(learnt.record)
+        new, known, refused, wait = 0, 0, Counter(private=0), _no_wait
+        for some in _slices(hops):
+            with self.lock:
+                learnt = self.frontier.learn(some, self.now())
+                wait = self._keep(learnt.record)
+            new, known = new + learnt.new, known + learnt.known
+            refused.update(learnt.refused)
         wait()
-        return learnt
+        return Learnt(new, known, dict(refused), None)
 
     def judge(self, feedback: Sequence[Feedback]) -> Judged:
         """Take feedback in; durable on return."""
-        with self.lock:
-            judged = self.frontier.judge(feedback, self.now())
-            wait = self._keep(judged.record)
+        known, unknown, wait = 0, 0, _no_wait
+        for some in _slices(feedback):
+            with self.lock:
+                judged = self.frontier.judge(some, self.now())
+                wait = self._keep(judged.record)
+            known, unknown = known + judged.known, unknown + judged.unknown
         wait()
-        return judged
+        return Judged(known, unknown, None)
 
     def steer(self, document: Control) -> None:
         """Put a control document in force; durable on return. Stale when it does not follow."""
@@ -201,6 +214,18 @@ class State:
 def new_generation() -> str:
     """A name for a state."""
     return f"g-{secrets.token_hex(8)}"
+
+
+def _no_wait() -> None:
+    pass
+
+
+def _slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Parts of a batch; between them those who wait for the lock have their turn."""
+    for begin in range(0, len(items), _SLICE):
+        if begin:
+            time.sleep(_TURN_SECONDS)
+        yield items[begin : begin + _SLICE]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ def status(state: State) -> dict[str, Any]:
         told = sum(frontier.outcomes[one] for one in _OUTCOMES)
         walked = sum(cursor.walked for cursor in frontier.cursors.values())
         now = state.now()
-        frontier.growth.turn(now)
+        frontier.growth.turn(frontier.known, now)
         return {
             "prefixes": len(frontier.prefixes),
             "lazy_prefixes": len(frontier.prefixes.lazy),
@@ -34,7 +34,6 @@ def status(state: State) -> dict[str, Any]:
             "refused": {"private": 0} | dict(frontier.refused),
             "growth": {
                 "hops_this_hour": frontier.growth.total,
-                "hour_began": frontier.growth.began,
                 "caps": {
                     "hour": frontier.limits.caps.hour,
                     "prefix": frontier.limits.caps.prefix,

@@ -22,7 +22,8 @@ def judge(level: int, judged: int, outcome: str, now: int, pause: int) -> tuple[
 
 
 class LazyLevels:
-    """Levels of addresses that a lazy prefix brings: only of those that are backed off, and no more than `most`."""
+    """Levels of addresses that a lazy prefix brings: only of those that are backed off, and no more than `most`; the
+    one judged longest ago makes room."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -33,8 +34,9 @@ class LazyLevels:
         return self.levels.get(address, (0, 0))
 
     def put(self, address: int, level: int, judged: int) -> None:
-        """Keep a level; level 0 takes no room, and what finds none stays at level 0."""
-        if not level:
-            self.levels.pop(address, None)
-        elif address in self.levels or len(self.levels) < self._most:
+        """Keep a level; level 0 takes no room."""
+        self.levels.pop(address, None)
+        if level and self._most:
+            if len(self.levels) >= self._most:
+                del self.levels[next(iter(self.levels))]
             self.levels[address] = (level, judged)

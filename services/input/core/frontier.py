@@ -14,7 +14,7 @@ from hopmap.wire.control import Control, OptOut, encode_control
 from hopmap.wire.feedback import Feedback, HopReport
 from hopmap.wire.result import parse_id
 from services.input.core import backoff
-from services.input.core.growth import HOUR, Caps, Growth
+from services.input.core.growth import Caps, Growth
 from services.input.core.guard import Guard
 from services.input.core.known import HOP, SEED, Known, Origin, Words
 from services.input.core.meter import Meter
@@ -138,7 +138,7 @@ class Frontier:
             else:
                 origin = _hop_origin(hop, now)
                 self.add(address, origin)
-                self.growth.count(address, origin.first, now)
+                self.growth.count_last(self.known)
                 rows.append(row_of(address, origin))
         self.refused.update(refused)
         self.discovered.count(len(rows), now)
@@ -224,14 +224,7 @@ class Frontier:
 
     def recall_growth(self, now: int) -> None:
         """After a restart: count the hops of the last hour again, so that the caps hold across it."""
-        self.growth.turn(now)
-        for row in range(len(self.known) - 1, -1, -1):
-            origin = self.known.origin(row)
-            if not 0 <= now - origin.at < HOUR:
-                break
-            if origin.kind == HOP:
-                self.growth.count(self.known.addresses[row], origin.first, now)
-                self.growth.began = origin.at
+        self.growth.recall(self.known, now)
 
     def _add_prefix(self, one: NewPrefix) -> bool:
         label = self.labels.number(f"{one.provider}\t{one.region}")
@@ -243,7 +236,7 @@ class Frontier:
     def _refusal(self, address: int, source: str, now: int) -> str | None:
         if reason := self.guard.refusal(address):
             return reason
-        return "full" if len(self.known) >= self.limits.hops else self.growth.refusal(address, source, now)
+        return "full" if len(self.known) >= self.limits.hops else self.growth.refusal(self.known, address, source, now)
 
 
 def row_of(address: int, origin: Origin) -> list[object]:

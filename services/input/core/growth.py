@@ -1,50 +1,68 @@
 """Caps on how fast the map may grow, so that a network which invents routers can't take the fleet."""
 
+from collections import Counter
 from dataclasses import dataclass, field
+
+from services.input.core.known import HOP, Known
 
 HOUR = 3_600
 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """New hops an hour: in all, in a /24, and told by one source (agent)."""
+    """New hops in any 3,600 seconds: in all, in a /24, and told by one source (agent)."""
 
     hour: int = 50_000
     prefix: int = 100
     source: int = 10_000
 
+    def share(self, inputs: int) -> "Caps":
+        """The part of one of so many inputs, so that together they stay within."""
+        return Caps(*(-(-cap // inputs) for cap in (self.hour, self.prefix, self.source)))
+
 
 @dataclass(slots=True)
 class Growth:
-    """Counts of the current hour. An hour begins with its first hop; bounded by the caps themselves."""
+    """Counts of the last hour: of the rows of the table from `first` on, which came in it."""
 
     caps: Caps
-    began: int = 0
+    first: int = 0
     total: int = 0
-    prefixes: dict[int, int] = field(default_factory=dict)
-    sources: dict[str, int] = field(default_factory=dict)
+    sources: "Counter[int]" = field(default_factory=Counter)
 
-    def refusal(self, address: int, source: str, now: int) -> str | None:
+    def refusal(self, known: Known, address: int, source: str, now: int) -> str | None:
         """The cap that stands against a new hop: "cap-hour", "cap-prefix", "cap-source" or None."""
-        self.turn(now)
+        self.turn(known, now)
         if self.total >= self.caps.hour:
             return "cap-hour"
-        if self.prefixes.get(address >> 8, 0) >= self.caps.prefix:
+        neighbours = known.block(address)
+        if len(neighbours) >= self.caps.prefix and self._count(known, neighbours) >= self.caps.prefix:
             return "cap-prefix"
-        if self.sources.get(source, 0) >= self.caps.source:
+        if self.sources[known.words.find(source)] >= self.caps.source:
             return "cap-source"
         return None
 
-    def count(self, address: int, source: str, now: int) -> None:
-        """A hop was taken in."""
-        self.turn(now)
+    def count_last(self, known: Known) -> None:
+        """The last row is a new hop."""
         self.total += 1
-        self.prefixes[address >> 8] = self.prefixes.get(address >> 8, 0) + 1
-        self.sources[source] = self.sources.get(source, 0) + 1
+        self.sources[known.firsts[-1]] += 1
 
-    def turn(self, now: int) -> None:
-        """Begin a new hour when the current one is over, or lies in the future of a clock that was set back."""
-        if not 0 <= now - self.began < HOUR:
-            self.began, self.total = now, 0
-            self.prefixes.clear()
-            self.sources.clear()
+    def turn(self, known: Known, now: int) -> None:
+        """Let go of what is older than an hour, or lies in the future of a clock that was set back."""
+        while self.first < len(known) and not 0 <= now - known.at[self.first] < HOUR:
+            if known.kinds[self.first] == HOP:
+                self.total -= 1
+                self.sources[known.firsts[self.first]] -= 1
+            self.first += 1
+
+    def recall(self, known: Known, now: int) -> None:
+        """Count the hops of the last hour anew, so that the caps hold across a restart."""
+        self.first = len(known)
+        while self.first and 0 <= now - known.at[self.first - 1] < HOUR:
+            self.first -= 1
+        rows = range(self.first, len(known))
+        self.sources = Counter(known.firsts[row] for row in rows if known.kinds[row] == HOP)
+        self.total = self.sources.total()
+
+    def _count(self, known: Known, rows: list[int]) -> int:
+        return sum(row >= self.first and known.kinds[row] == HOP for row in rows)

@@ -53,6 +53,10 @@ class Words:
         """The table as it was told."""
         self.texts, self._numbers = texts, {text: number for number, text in enumerate(texts)}
 
+    def find(self, text: str) -> int:
+        """The number of a text, -1 when it has none."""
+        return self._numbers.get(text, -1)
+
     def text(self, number: int) -> str:
         """The text of a number, "" for one that is not here."""
         return self.texts[number] if number < len(self.texts) else ""
@@ -79,6 +83,7 @@ class Known:
         self.group_networks, self.group_lengths, self.group_since = array("I"), array("B"), array("I")
         self._sorted, self.places = array("I"), array("I")
         self._recent: dict[int, int] = {}
+        self._recent_blocks: set[int] = set()
         self._recent_groups: dict[int, int] = {}
         self._members: OrderedDict[int, array[int]] = OrderedDict()
 
@@ -113,6 +118,7 @@ class Known:
         self.judged.append(0)
         self.addresses.append(address)
         self._recent[address] = row
+        self._recent_blocks.add(address >> 8)
         if len(self._recent) >= max(_SMALLEST_MERGE, row >> 5):
             self.merge()
         return True
@@ -180,6 +186,15 @@ class Known:
                 self._members.popitem(last=False)
         return cached
 
+    def block(self, address: int) -> list[int]:
+        """The rows of the addresses that share its /24."""
+        first = mask(address, GROUP_LENGTH)
+        low, high = self._bounds(first, GROUP_LENGTH)
+        rows = list(self.places[low:high])
+        if address >> 8 in self._recent_blocks:
+            rows += [row for one in range(first, first + 256) if (row := self._recent.get(one)) is not None]
+        return rows
+
     def count_between(self, first: int, last: int) -> int:
         """How many of the addresses lie from `first` to `last`."""
         self.merge()
@@ -221,4 +236,4 @@ class Known:
         merged.extend(self._sorted[done:])
         places.extend(self.places[done:])
         self._sorted, self.places = merged, places
-        self._recent, self._recent_groups = {}, {}
+        self._recent, self._recent_groups, self._recent_blocks = {}, {}, set()

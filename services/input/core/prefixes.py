@@ -103,10 +103,10 @@ class Prefixes:
                 return True
         return False
 
-    def lazy_lane(self, address: int) -> int:
-        """Which of the lazy prefixes, by arrival, brings this address; -1 for none."""
-        found = next(self._lazy.covering(address), None)
-        return bisect_left(self.lazy, found[2]) if found else -1
+    def lazy_lane(self, address: int, among: int) -> int:
+        """Which of the first `among` lazy prefixes brings this address; -1 for none."""
+        lanes = (bisect_left(self.lazy, place) for _, _, place in self._lazy.covering(address))
+        return next((lane for lane in lanes if lane < among), -1)
 
     def widest(self, address: int) -> tuple[int, int, int] | None:
         """(network, length, place) of the widest prefix, lazy or chosen, that holds the address."""

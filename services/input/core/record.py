@@ -320,8 +320,8 @@ def _entry(frontier: Frontier, cursor: Cursor, address: int) -> int:
     row = frontier.known.place(address)
     if row >= 0:
         return frontier.known.group_number(row) << 32 | row if row < cursor.known else -1
-    lane = frontier.prefixes.lazy_lane(address)
-    return cursor.groups + lane << 32 | address if 0 <= lane < cursor.lazies else -1
+    lane = frontier.prefixes.lazy_lane(address, cursor.lazies)
+    return cursor.groups + lane << 32 | address if lane >= 0 else -1
 
 
 def _numbers(value: object, where: str) -> list[int]:

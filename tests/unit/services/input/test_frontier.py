@@ -1,6 +1,8 @@
 """What the frontier takes in, what it refuses, and what it answers."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hopmap import addresses
 from hopmap.wire.control import Control, OptOut, OptOutDelta
@@ -65,18 +67,43 @@ def test_the_caps_hold_across_a_restart() -> None:
     where.learn([hop("62.0.0.1")], NOW - 2 * HOUR)
     where.learn([hop("62.0.1.1")], NOW - 100)
     where.add_seeds([(addresses.number("63.0.1.1"), "p", "r")], NOW - 50)
-    where.growth.turn(NOW + 10 * HOUR)
     where.recall_growth(NOW)
-    assert (where.growth.total, where.growth.began) == (1, NOW - 100)
+    assert (where.growth.total, where.growth.first) == (1, 2)
     assert where.learn([hop("62.0.2.1"), hop("62.0.3.1")], NOW).refused == {"private": 0, "cap-hour": 1}
 
 
 def test_hops_all_of_the_last_hour_are_counted_to_the_first() -> None:
     where = frontier()
     where.learn([hop("62.0.0.1"), hop("62.0.1.1")], NOW)
-    where.growth.turn(NOW + 10 * HOUR)
     where.recall_growth(NOW + 5)
-    assert (where.growth.total, where.growth.began) == (2, NOW)
+    assert (where.growth.total, where.growth.first) == (2, 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1_500), st.integers(0, 3), st.sampled_from("ab")), max_size=60))
+def test_no_hour_takes_more_than_the_caps(script: list[tuple[int, int, str]]) -> None:
+    caps = Caps(hour=6, prefix=2, source=4)
+    where, now, taken = frontier(caps=caps), NOW, []
+    for number, (pause, block, source) in enumerate(script):
+        now += pause
+        told = where.learn([hop(f"62.0.{block}.{number + 1}", source)], now)
+        within = [one for one in taken if now - one[0] < HOUR]
+        full = (
+            len(within) >= caps.hour
+            or sum(one[1] == block for one in within) >= caps.prefix
+            or sum(one[2] == source for one in within) >= caps.source
+        )
+        assert told.new == (not full)
+        taken += [(now, block, source)] * told.new
+
+
+def test_a_clock_set_back_does_not_stop_growth_for_good() -> None:
+    where = frontier(caps=Caps(hour=1))
+    assert where.learn([hop("62.0.0.1")], NOW).new == 1
+    assert where.learn([hop("62.0.0.2")], NOW - HOUR).new == 1
+
+
+def test_inputs_of_a_fleet_share_its_caps() -> None:
+    assert Caps(100, 10, 5).share(3) == Caps(34, 4, 2)
 
 
 def test_addresses_are_counted_as_they_come() -> None:

@@ -1,10 +1,9 @@
-"""Back-off of dead targets, caps on growth, rates."""
+"""Back-off of dead targets, rates."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.input.core.backoff import HIGHEST, LazyLevels, is_due, judge
-from services.input.core.growth import HOUR, Caps, Growth
 from services.input.core.meter import BIN_SECONDS, BINS, Meter
 
 
@@ -27,33 +26,16 @@ def test_levels_rise_once_a_pause_and_fall_at_once() -> None:
 
 def test_lazy_levels_are_bounded() -> None:
     levels = LazyLevels(2)
-    for address in (1, 2, 3):
+    for address in (1, 2):
         levels.put(address, 1, 9)
-    levels.put(2, 4, 10)
-    assert [levels.get(address) for address in (1, 2, 3)] == [(1, 9), (4, 10), (0, 0)]
+    levels.put(1, 4, 10)
+    levels.put(3, 1, 11)
+    assert [levels.get(address) for address in (1, 2, 3)] == [(4, 10), (0, 0), (1, 11)]
     levels.put(1, 0, 11)
-    levels.put(3, 1, 12)
-    assert levels.levels == {2: (4, 10), 3: (1, 12)}
-
-
-def test_each_cap_stands_by_itself_and_ends_with_the_hour() -> None:
-    growth = Growth(Caps(hour=4, prefix=2, source=3))
-    now = 10_000
-    for address in (256, 257):
-        assert growth.refusal(address, "a", now) is None
-        growth.count(address, "a", now)
-    assert growth.refusal(258, "b", now) == "cap-prefix"
-    growth.count(512, "a", now)
-    assert growth.refusal(513, "a", now) == "cap-source"
-    growth.count(513, "b", now)
-    assert growth.refusal(999_999, "c", now + HOUR - 1) == "cap-hour"
-    assert growth.refusal(999_999, "c", now + HOUR) is None
-
-
-def test_a_clock_set_back_does_not_stop_growth_for_good() -> None:
-    growth = Growth(Caps(hour=1))
-    growth.count(1, "a", 1_000_000)
-    assert growth.refusal(9_999, "a", 500_000) is None
+    assert levels.levels == {3: (1, 11)}
+    nothing = LazyLevels(0)
+    nothing.put(1, 1, 9)
+    assert nothing.levels == {}
 
 
 def test_rate_over_five_minutes() -> None:
