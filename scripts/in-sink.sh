@@ -14,9 +14,9 @@ exec unshare -n sh -euc '
   ip link add sink0 type veth peer name sink1
   ip link set sink0 up
   ip link set sink1 up
-  ip address add 10.255.255.1/24 dev sink0
-  ip neighbour add 10.255.255.2 lladdr 02:00:00:00:00:01 dev sink0 nud permanent
-  ip route add default via 10.255.255.2
+  ip address add 198.18.0.1/30 dev sink0
+  ip neighbour add 198.18.0.2 lladdr 02:00:00:00:00:01 dev sink0 nud permanent
+  ip route add default via 198.18.0.2
   code=0
   "$@" || code=$?
   sent=$(sed -n "s/^ *sink0: *//p" /proc/net/dev | awk "{ print \$10 }")
