@@ -19,6 +19,16 @@ from urllib.request import urlopen
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # else it looks its maker's hosts up at every start
+]
 ROUTES = [
     ["10.0.0.1", "100.64.3.1", "62.155.247.1", "213.248.64.1", "62.115.120.1", None, "52.93.8.1", "52.94.76.10"],
     ["10.0.0.1", "100.64.3.1", "84.116.130.1", None, "72.14.204.1", "142.250.46.1", "34.64.4.10"],
@@ -155,9 +165,7 @@ def browser() -> Iterator[Any]:
             executable_path=CHROMIUM,
             headless=True,
             env={**os.environ, "DBUS_SESSION_BUS_ADDRESS": "disabled:"},
-            # the rules keep it from looking its maker's hosts up at every start
-            args=["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update",
-                  "--disable-background-networking", "--disable-sync"],
-        )  # fmt: skip
+            args=CHROMIUM_FLAGS,
+        )
         yield found
         found.close()
