@@ -1,5 +1,6 @@
 """A small HTTP client over TCP, TLS and unix sockets, with a bound on everything, and care for tokens."""
 
+import http
 import http.client
 import ipaddress
 import socket
@@ -130,8 +131,12 @@ class Client:
     ) -> Response:
         if self._connection is None:
             self._connection = self._open()
-        self._connection.request(method, path or self.endpoint.path, body, self._headers | dict(headers or {}))
-        answer = self._connection.getresponse()
+        whole = True
+        try:
+            self._connection.request(method, path or self.endpoint.path, body, self._headers | dict(headers or {}))
+            answer = self._connection.getresponse()
+        except ConnectionError as broken:
+            answer, whole = _early_answer(self._connection, broken), False
         content = answer.read(limit + 1)
         if len(content) > limit:
             self.close()
@@ -139,7 +144,7 @@ class Client:
         if answer.length:  # read(n) does not notice a body that ends early
             self.close()
             raise http.client.IncompleteRead(content, answer.length)
-        if answer.will_close:
+        if answer.will_close or not whole:
             self.close()
         return Response(answer.status, {key.lower(): value for key, value in answer.getheaders()}, content)
 
@@ -164,6 +169,23 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _early_answer(connection: http.client.HTTPConnection, broken: ConnectionError) -> http.client.HTTPResponse:
+    """What a server that closed before it had read everything said first (such as 413); raises `broken` for nothing.
+
+    408 is no answer to this request: proxies say it to a connection that was idle.
+    """
+    if connection.sock is None:
+        raise broken
+    try:
+        answer = connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        raise broken from None
+    if answer.status < http.HTTPStatus.BAD_REQUEST or answer.status == http.HTTPStatus.REQUEST_TIMEOUT:
+        answer.close()
+        raise broken
+    return answer
 
 
 def _reason(error: BaseException) -> str:
