@@ -69,7 +69,9 @@ class Loop:
         listed = [sys.executable, "-m", "hopmap", "lab", "targets", "--count", "400", "--alive", "--one-per-24"]
         targets = subprocess.run(listed, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.split()
         (self.folder / "seeds").write_text("".join(f"{target}/32\n" for target in targets))
-        self.hopmap("input", "--port=0", f"--unix={self.folder}/i.sock", "--state-dir=is", "--seeds=seeds")
+        self.hopmap(
+            "input", "--port=0", f"--unix={self.folder}/i.sock", "--state-dir=is", "--seeds=seeds", "--idle-seconds=2"
+        )
         port = self.queries.rpartition(":")[2]
         self.hopmap(
             "output", "--port=0", f"--unix={self.folder}/o.sock", f"--health-port={port}", "--db-dir=od",
