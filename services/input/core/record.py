@@ -153,7 +153,7 @@ def decode_prefix(where: str, row: list[Any]) -> NewPrefix:
     """A row of `prefixes`."""
     _length(row, 4, where)
     network, length = addresses.prefix(decode.prefix(row[0], where))
-    if row[1] not in {"lazy", "chosen"}:
+    if row[1] not in ("lazy", "chosen"):  # a tuple: what came may be a list, and not hashable
         raise WireError(where, "must be lazy or chosen")
     provider, region = (decode.string(text, where, 128) for text in row[2:])
     return NewPrefix(network, length, provider, region, lazy=row[1] == "lazy")
@@ -262,7 +262,7 @@ def _take_feedback(frontier: Frontier, source: dict[str, Any]) -> None:
     at = decode.integer(decode.required(source, "at", ""), "at", 0, _U32)
     for where, row in rows(source):
         _length(row, 3, where)
-        if row[1] not in OUTCOMES:
+        if decode.token(row[1], where) not in OUTCOMES:
             raise WireError(where, f"must be one of {', '.join(sorted(OUTCOMES))}")
         interfaces = decode.sequence(row[2], where, MAX_INTERFACES, decode.address)
         frontier.outcomes[row[1]] += 1
