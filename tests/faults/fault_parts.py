@@ -121,7 +121,8 @@ class Input(Part):
 
     def found(self) -> list[str]:
         """All single addresses that it knows, read out of an export."""
-        lines = map(json.loads, self.call("GET", "/export").body.splitlines())
+        with Client(Endpoint.parse(self.url), timeout=60) as client:
+            lines = map(json.loads, client.request("GET", "/export", limit=1 << 30).body.splitlines())
         return [row[0] for record in lines if record["record"] == "found" for row in record["rows"]]
 
 

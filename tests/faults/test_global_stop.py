@@ -12,9 +12,9 @@ from typing import Any
 
 from .fault_parts import Agent, Input, Lab, Output, lab_targets, until
 
-LEASE = 45
+LEASE = 30
 WITHIN = 30.0
-QUIET = 12.0
+QUIET = 6.0
 _ASKING = re.compile(rb"GET /\?count=\d+ HTTP")
 
 

@@ -21,7 +21,7 @@ from .fault_parts import ROUNDS, SEED, Agent, Input, Lab, Output, Part, lab_targ
 
 BLOCK = 64
 PREFIX = ipaddress.ip_network("62.0.0.0/14")
-BATCH = 20
+BATCH = 10
 TAKE = 7
 
 
@@ -37,7 +37,7 @@ class Load(threading.Thread):
 
     def run(self) -> None:
         try:
-            while not self.stopping.wait(0.04):
+            while not self.stopping.wait(0.1):
                 try:
                     self.ask(self._client)
                 except Unreachable:

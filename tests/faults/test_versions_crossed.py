@@ -27,22 +27,20 @@ def test_crossed(tmp_path: Path, run: Callable[..., Any], newer: str) -> None:
     source = Input(tmp_path, f"--seeds={tmp_path}/seeds", "--cycle-seconds=3600")
     store = Output(tmp_path, f"--input-url={source.url}")
     agent = Agent(tmp_path, run(Lab(tmp_path)), input_file=source.url, output_file=store.url, packets_per_second=4_000)
+    document = {"schema": 1, "version": 1, "rates": {"default": 900}, "opt_outs": {"added": ["203.0.113.0/24"]}}
     for part in (source, store, agent):
         if part.name.startswith(newer) or (newer == "services" and part is not agent):
             part.program = NEWER
         run(part)
-    document = {"schema": 1, "version": 1, "rates": {"default": 900}, "opt_outs": {"added": ["203.0.113.0/24"]}}
-    source.json("PUT", "/control", document | {"schema": 2, "news": {"a": 1}})
+        if part is source:
+            source.json("PUT", "/control", document | {"schema": 2, "news": {"a": 1}})
     until(lambda: agent.statistics()["control_version"] == 1, "the agent has heard")
     until(lambda: agent.statistics()["results"]["delivered"] >= 100, "the targets are measured")
     until(lambda: source.json("GET", "/status")["hops"] > 20, "hops come back")
-    source.json("PUT", "/control", {"schema": 1, "version": 2, "stop": True})
-    until(lambda: agent.statistics()["halted"], "the agent obeys")
-    until(lambda: agent.statistics()["spool_results"] == 0, "all is delivered")
-    told, stats = agent.statistics(), store.stats()
-    sys.stdout.write(f"newer {newer}: {told['results']}\n")
-    assert (told["results"]["refused"], told["results"]["lost"], told["results"]["dropped"]) == (0, 0, 0)
-    assert stats["results"] == told["results"]["delivered"]
+    told, stats = agent.statistics()["results"], store.stats()
+    sys.stdout.write(f"newer {newer}: {told}\n")
+    assert (told["refused"], told["lost"], told["dropped"]) == (0, 0, 0)
+    assert stats["results"] >= told["delivered"]
     assert stats["inputs"][0]["skipped"] == 0
     assert not (Path(str(agent.keys["state_dir"])) / "refused.ndjson").exists()
     schemas = {result["schema"] for result in store.stored()}
