@@ -229,7 +229,7 @@ class Writer:
     def _rotate_when_due(self) -> None:
         file = self._file
         full = file.bytes >= self._limits.rotate_bytes
-        old = self._clock() - seconds(file.created) >= self._limits.rotate_seconds
+        old = file.begun is not None and self._clock() - seconds(file.begun) >= self._limits.rotate_seconds
         if not (full or old) or time.monotonic() < self._rotate_after:
             return
         try:

@@ -75,9 +75,10 @@ class ResultsFile:
         self._connection = connection
         self.store: str
         self.base: int
-        self.created: str
         self.last: int
-        self.store, self.base, self.created = connection.execute("SELECT store, base, created FROM file").fetchone()
+        self.store, self.base = connection.execute("SELECT store, base FROM file").fetchone()
+        first = connection.execute("SELECT received FROM results ORDER BY seq LIMIT 1").fetchone()
+        self.begun: str | None = first[0] if first else None  # when its first result came
         (self.last,) = connection.execute("SELECT coalesce(max(seq), ?) FROM results", (self.base - 1,)).fetchone()
 
     @classmethod
@@ -134,6 +135,7 @@ class ResultsFile:
                 connection.execute("ROLLBACK")
             raise
         self.last += len(rows)
+        self.begun = self.begun or received
 
     def close(self) -> None:
         """Fold the log into the database and close it."""

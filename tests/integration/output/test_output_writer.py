@@ -133,13 +133,34 @@ def test_a_file_is_rotated_by_age(bench: Bench) -> None:
     assert bench.ids() == [f"agent-1:s1:{sequence}" for sequence in range(1, 5)]
 
 
+def test_age_counts_from_the_first_result_also_after_a_restart(tmp_path: Path) -> None:
+    first = Bench(tmp_path)
+    first.writer.start()
+    first.now += 8 * _DAY
+    first.writer.store(rows(1, 1))
+    first.settle()
+    assert len(listing(tmp_path)) == 1
+    first.close()
+    again = Bench(tmp_path)
+    again.writer.start()
+    again.now = first.now + 7 * _DAY - 1
+    again.settle()
+    assert len(listing(tmp_path)) == 1
+    again.now += 2
+    again.writer.store(rows(2, 2))
+    again.settle()
+    assert len(listing(tmp_path)) == 2
+    again.close()
+
+
 def test_a_rotation_that_fails_is_put_off(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(*_: object) -> ResultsFile:
         raise sqlite3.OperationalError("no room")
 
     monkeypatch.setattr(ResultsFile, "create", no_room)
+    bench.writer.store(rows(1, 1))
     bench.now += 8 * _DAY
-    assert bench.writer.store(rows(1, 2)) == Answer(2, 0)
+    assert bench.writer.store(rows(1, 2)) == Answer(1, 1)
     assert bench.writer.store(rows(2, 3)) == Answer(1, 1)
     assert len(listing(bench.folder)) == 1
     with pytest.raises(Problem):
