@@ -1,10 +1,11 @@
 # hopmap: `make up` maps an internet in a box on this machine, `make test` proves that it works.
 #
 #   make up       install, then run everything and watch the map grow (WORLD=internet CONTACT=mailto:... for the real one)
-#   make check    lint, types, layers, unit tests: the inner loop, seconds
-#   make test     install, then every gate and every test with coverage
+#   make check    lint, types, layers, unit tests: the inner loop (about a minute)
+#   make test     install, then every gate and every test with coverage (about 8 minutes on 2 cores)
 #   make faults   kills, full disks, damage, bad input, cut-off parts (about 6 minutes on 2 cores)
-#   make bench    the table of figures
+#   make bench    the table of figures (about 8 minutes)
+#   make soak     everything for a long time, watched for growth (SOAK_MINUTES=120)
 #   make clean    remove what these made
 
 PYTHON ?= python3
@@ -13,8 +14,9 @@ BIN := $(VENV)/bin
 WORLD ?= lab
 CONTACT ?=
 UP_FLAGS ?=
+SOAK_MINUTES ?= 120
 
-.PHONY: up check test faults lint types layers unit bench clean help tools
+.PHONY: up check test faults lint types layers unit bench soak clean help tools
 
 help:
 	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -66,6 +68,9 @@ faults: $(VENV)/.installed-dev tools
 
 bench: $(VENV)/.installed-dev tools
 	$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.installed-run
+	$(BIN)/python benchmarks/soak.py --minutes $(SOAK_MINUTES)
 
 clean:
 	rm -rf $(VENV) hopmap-data input_state output_data dist build htmlcov .coverage .coverage.* \
