@@ -22,7 +22,7 @@ from hopmap.data import asn, cloud, country
 from hopmap.data.cloud import CloudPrefix
 from hopmap.data.country import CountryTable
 from hopmap.data.packed import unpack
-from hopmap.data.ranges import Range
+from hopmap.data.ranges import Range, cidrs
 from hopmap.data.special import special_use_of_prefix
 
 TARGET = Path(__file__).resolve().parent.parent / "hopmap" / "data"
@@ -197,14 +197,6 @@ def healed(rows: list[Labelled]) -> list[Labelled]:
         if joined or row.provider in PROVIDERS:
             end = row.last
     return blocks
-
-
-def cidrs(first: int, last: int) -> Iterator[tuple[int, int]]:
-    """The fewest (network, length) that make up a range."""
-    while first <= last:
-        bits = min((first & -first).bit_length() - 1 if first else 32, (last - first + 1).bit_length() - 1)
-        yield first, 32 - bits
-        first += 1 << bits
 
 
 def by_region(network: int, length: int, provider: str, regions: CountryTable) -> Iterator[tuple[int, int, str]]:

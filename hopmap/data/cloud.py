@@ -3,10 +3,12 @@
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple, overload
 
 from hopmap.data import packed
-from hopmap.data.ranges import column, column_bytes
+from hopmap.data.packed import DataError
+from hopmap.data.ranges import Range, RangeTable, cidrs, column, column_bytes, disjoint
 
 FILE = "cloud.bin"
 KIND = "cloud"
@@ -75,6 +77,37 @@ class Cloud:
 def load() -> Cloud:
     """The snapshot that comes with hopmap. DataError when its file is missing or damaged."""
     return packed.read(FILE, KIND, Cloud)
+
+
+def read(path: Path) -> Cloud:
+    """A table that was fetched or built apart. DataError when it is missing or damaged."""
+    try:
+        blob = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"cannot read {path}: {error.strerror}; give the file that `hopmap data fetch` wrote"
+        ) from error
+    return packed.made(blob, KIND, str(path), Cloud)
+
+
+def flat(prefixes: Iterable[CloudPrefix]) -> list[CloudPrefix]:
+    """The same labels on disjoint prefixes, neighbours joined: the narrowest wins, then one that has a region."""
+    given = set(prefixes)
+    labels = sorted({(prefix.provider, prefix.region) for prefix in given}, key=lambda label: (not label[1], label))
+    place = {label: at for at, label in enumerate(labels, start=1)}
+    ranges = (
+        Range(one.network, one.network | (0xFFFFFFFF >> one.length), place[one.provider, one.region]) for one in given
+    )
+    return [
+        CloudPrefix(network, length, *labels[value - 1])
+        for first, last, value in RangeTable.from_ranges(disjoint(ranges))
+        for network, length in cidrs(first, last)
+    ]
+
+
+def size(prefixes: Iterable[CloudPrefix]) -> int:
+    """How many addresses disjoint prefixes hold."""
+    return sum(1 << (32 - prefix.length) for prefix in prefixes)
 
 
 def build(prefixes: Iterable[CloudPrefix], day: str, source: str, licence: str) -> bytes:

@@ -1,6 +1,7 @@
 """`hopmap data`: what the packaged tables are, how old they are, and what they know of an address."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
@@ -8,7 +9,7 @@ from importlib import resources
 from typing import Protocol
 
 from hopmap import addresses
-from hopmap.data import asn, cloud, country, places
+from hopmap.data import asn, cloud, country, fetch, places
 from hopmap.data.packed import DataError
 from hopmap.data.special import block_of
 from hopmap.errors import UserError
@@ -18,6 +19,7 @@ examples:
   hopmap data                            the tables: date, age, size, licence, source
   hopmap data lookup 8.8.8.8 10.0.0.1    what they know of these addresses
   hopmap data lookup - < addresses.txt   the same for every line of the standard input
+  hopmap data fetch aws gcp              make a newer cloud table from these providers' feeds
 """
 
 
@@ -31,14 +33,23 @@ def run(argv: list[str]) -> int:
     """Run `hopmap data`; returns the exit code. UserError for an address that is none, or a damaged table."""
     parser = argparse.ArgumentParser(
         prog="hopmap data",
-        description="Show the packaged tables, or look addresses up in them. Nothing is fetched.",
+        description="Show the packaged tables, or look addresses up in them. Only `fetch` uses the network.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     lookup = actions.add_parser("lookup", help="say what the tables know of addresses")
     lookup.add_argument("addresses", nargs="+", metavar="ADDRESS", help="IPv4 address, or '-' for one on each line")
+    fetch.add_arguments(
+        actions.add_parser(
+            "fetch",
+            help="make a newer cloud table from the providers' own feeds",
+            description="Make a newer cloud table, for `hopmap input --seeds DIR/cloud.bin`; others' prefixes stay.",
+        )
+    )
     chosen = parser.parse_args(argv)
+    if chosen.action == "fetch":
+        return fetch.run(chosen, os.environ, datetime.now(UTC).date())
     try:
         lines = known(_given(chosen.addresses)) if chosen.action == "lookup" else overview(datetime.now(UTC).date())
         for line in lines:

@@ -72,6 +72,11 @@ def read(name: str, kind: str, make: Callable[[Packed], T]) -> T:
         blob = resources.files("hopmap.data").joinpath(name).read_bytes()
     except OSError as error:
         raise DataError(f"{where} is missing from this installation: install hopmap again") from error
+    return made(blob, kind, where, make)
+
+
+def made(blob: bytes, kind: str, where: str, make: Callable[[Packed], T]) -> T:
+    """What `make` reads from the bytes of a table file; `where` names it in errors. DataError when it is damaged."""
     table = unpack(blob, kind, where)
     try:
         return make(table)

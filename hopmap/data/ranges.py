@@ -110,6 +110,14 @@ def disjoint(ranges: Iterable[Range]) -> Iterator[Range]:
             yield Range(start, end - 1, live[0][1])
 
 
+def cidrs(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """The fewest prefixes (network, length) that make up the addresses from `first` to `last`."""
+    while first <= last:
+        bits = min((first & -first).bit_length() - 1 if first else 32, (last - first + 1).bit_length() - 1)
+        yield first, 32 - bits
+        first += 1 << bits
+
+
 def column(typecode: str, content: memoryview | bytes) -> "array[int]":
     """Little-endian integers from a table file. ValueError when the bytes do not make whole ones."""
     values = array(typecode)

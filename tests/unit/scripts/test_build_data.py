@@ -8,8 +8,9 @@ import pytest
 from hopmap import addresses
 from hopmap.data import asn, cloud, country
 from hopmap.data.packed import unpack
+from hopmap.data.ranges import cidrs
 from scripts import build_data
-from scripts.build_data import PROVIDERS, Labelled, cidrs, healed
+from scripts.build_data import PROVIDERS, Labelled, healed
 
 NPM = '{"name": "x", "version": "2.3.2026061719"}'
 
