@@ -8,6 +8,7 @@ from threading import Event, Thread
 
 from hopmap import __version__, config, logs
 from hopmap.data import cloud
+from hopmap.data.packed import DataError
 from hopmap.errors import UserError, one_line
 from hopmap.logs import event
 from hopmap.wire.control import OptOut
@@ -72,15 +73,24 @@ def starting_points(given: InputSettings) -> tuple[list[NewPrefix], list[tuple[i
     prefixes: list[NewPrefix] = []
     seeds: list[tuple[int, str, str]] = []
     for source in given.seeds:
-        if source == "cloud":
-            known = cloud.load().prefixes
+        if source == "cloud" or source.endswith(".bin"):
+            known = _cloud_table(source).prefixes
             chosen = choose(known, given.seed_budget, given.seed_choice)
             seeds += [(one.address, one.provider, one.region) for one in chosen]
             holders = {found for one in chosen if (found := known.covering(one.address))}
             prefixes += [NewPrefix(*one, lazy=False) for one in sorted(holders)]
         elif source != "none":
-            prefixes += listing.seeds(_text(Path(source), "--seeds takes cloud, none or a file of CIDRs"), source)
+            prefixes += listing.seeds(
+                _text(Path(source), "--seeds takes cloud, none, a file of CIDRs or a cloud.bin"), source
+            )
     return prefixes, seeds
+
+
+def _cloud_table(source: str) -> cloud.Cloud:
+    try:
+        return cloud.load() if source == "cloud" else cloud.read(Path(source))
+    except DataError as error:
+        raise UserError(str(error)) from error
 
 
 class OptOutFile:

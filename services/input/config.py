@@ -15,7 +15,8 @@ class InputSettings(ListenSettings):
     port: int = setting(8080, "TCP port to listen on; 0 for none", low=0, high=65_535)
     state_dir: str = setting("./input_state", "directory of the state: log, snapshots, instance id")
     seeds: tuple[str, ...] = setting(
-        ("cloud",), "what to begin with: cloud (the packaged prefixes), none, or a file of CIDRs; may be repeated"
+        ("cloud",),
+        "what to begin with: cloud (the packaged prefixes), none, a file of CIDRs or a cloud.bin; may be repeated",
     )
     seed_budget: int = setting(19_000, "how many targets to choose from the cloud prefixes", low=0, high=1_000_000)
     seed_choice: int = setting(1, "number that the choice and every order are drawn from", low=0, high=2**53 - 1)
