@@ -13,7 +13,7 @@ from hopmap.wire import decode
 from hopmap.wire.decode import WireError
 from services.input.core import record
 from services.input.core.frontier import Frontier, Record
-from services.input.core.known import Known, Origin
+from services.input.core.known import Known
 
 SCHEMA = 2
 ROWS = 1 << 16  # of a block
@@ -106,10 +106,7 @@ class Loader:
             self._frontier.hops = waiting.count_hops()
             return
         for address, origin, level, judged in waiting.rows():
-            self._add(address, origin, level, judged)
-
-    def _add(self, address: int, origin: Origin, level: int, judged: int) -> None:
-        if self._frontier.add(address, origin):
+            self._frontier.add(address, origin)
             self._frontier.set_level(address, level, judged)
 
     def _take_block(self, piece: bytes) -> None:

@@ -64,6 +64,15 @@ def test_everything_comes_back(rows: int, monkeypatch: pytest.MonkeyPatch) -> No
     assert whole(other) == whole(where)
 
 
+def test_blocks_are_the_same_on_machines_of_the_other_byte_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = rich()
+    here = list(columns.pieces(where))
+    monkeypatch.setattr(columns.sys, "byteorder", "big" if columns.sys.byteorder == "little" else "little")
+    there = list(columns.pieces(where))
+    assert there != here
+    assert whole(loaded(there)) == whole(where)
+
+
 def test_what_is_written_is_the_state_at_the_call() -> None:
     where = rich()
     before = [piece if isinstance(piece, bytes) else decode.dump(piece) for piece in columns.pieces(where)]

@@ -193,6 +193,25 @@ def test_what_was_opted_out_while_it_waited_beside_is_passed_over() -> None:
     assert len(take(where, "c", 100)) == 5
 
 
+def test_what_is_opted_out_after_it_was_drawn_ahead_is_not_served() -> None:
+    where = frontier("62.0.0.0/27", "62.0.1.0/27")
+    order = take(where, "c", 3)
+    ahead = [entry & 0xFFFFFFFF for entry in where.cursors["c"].ahead]
+    assert len(ahead) > 4
+    where.file_opt_outs([OptOut(addresses.text(one)) for one in ahead[::2]])
+    order += take(where, "c", 1_000)
+    assert sorted(order) == sorted({*range(BASE + 1, BASE + 31), *range(BASE + 257, BASE + 287)} - set(ahead[::2]))
+    assert_no_neighbours(order)
+
+
+def test_all_that_was_drawn_ahead_may_be_opted_out() -> None:
+    where = frontier("62.0.0.0/29")
+    order = take(where, "c", 1)
+    where.file_opt_outs([OptOut("62.0.0.0/8")])
+    assert len(order) == 1
+    assert take(where, "c", 1_000) == []
+
+
 def test_a_long_stretch_of_nothing_to_serve_ends_the_request_not_the_cycle() -> None:
     where, saved = frontier("62.0.0.0/24"), serving.SCAN
     where.file_opt_outs([OptOut("62.0.0.0/25"), OptOut("62.0.0.128/26")])
