@@ -192,8 +192,9 @@ def holding(folder: Path, hops: int) -> None:
                 if client.request("POST", "/hops", body, {"Content-Type": "application/json"}).status != 200:
                     raise SystemExit("hops were refused")
                 slowest = max(slowest, time.monotonic() - sent)
-        took = time.monotonic() - began
-        ask(PORT + 1, script, max(CONSUMERS), 4)
+            took = time.monotonic() - began
+            for one in range(max(CONSUMERS)):
+                client.request("GET", "/?count=1", headers={"X-Consumer-Id": f"worker-{one + 1}"})
         now, peak = memory(process)
         name = f"{hops:,} hops by POST, {max(CONSUMERS):,} consumers"
         print(f"{name:42} {now:6.0f} MB, at its highest {peak:.0f} MB")
@@ -201,7 +202,8 @@ def holding(folder: Path, hops: int) -> None:
     with server(command, "/ready", PORT + 1) as (process, seconds):
         now, peak = memory(process)
         name = "the same, started again"
-        print(f"{name:42} {now:6.0f} MB, at its highest {peak:.0f} MB, ready after {seconds:.1f} s")
+        ready = f"ready after {seconds:.1f} s, {cpu_seconds(process):.1f} s of CPU"
+        print(f"{name:42} {now:6.0f} MB, at its highest {peak:.0f} MB, {ready}")
         ask(PORT + 1, script, max(CONSUMERS), 3)
         print(f"{'and after a while of serving':42} {memory(process)[0]:6.0f} MB")
         with Client(Endpoint.parse(f"http://127.0.0.1:{PORT + 1}")) as client:
