@@ -135,7 +135,7 @@ def geofeed(content: bytes) -> Iterator[Entry]:
     """RFC 8805: lines of prefix, country, region, city, postal code; `#` begins a comment."""
     lines = (line for line in _lines(content) if not line.startswith("#"))
     try:
-        for row in csv.reader(lines):
+        for row in csv.reader(lines, skipinitialspace=True):
             columns = [column.strip() for column in row] + [""] * 3
             yield Entry(columns[0], _place(*columns[1:4]))
     except csv.Error as error:
