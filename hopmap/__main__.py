@@ -25,7 +25,7 @@ COMMANDS: dict[str, Command] = {
     "output": Command("services.output.command", "the service that takes results and gives hops back", "services"),
     "manager": Command("manager.command", "the web UI and control plane", "manager"),
     "lab": Command("lab.command", "an internet in a box: run any command inside it, score any traces"),
-    "data": Command("hopmap.data.command", "the packaged tables: what they are, how old, look an address up"),
+    "data": Command("hopmap.data.command", "the packaged tables: how old, look an address up, fetch newer prefixes"),
     "check-config": Command("hopmap.check_config", "say what is wrong with a configuration file, start nothing"),
 }
 

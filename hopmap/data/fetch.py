@@ -72,13 +72,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace, environ: Mapping[str, str], today: date) -> int:
     """Fetch what was asked for; 0 when all of it was had, 1 when some was not. UserError when nothing can be done."""
     local = {feed.provider: Path(given.from_dir) / feed.file for feed in FEEDS if given.from_dir is not None}
-    mirror = "" if given.mirror is None else given.mirror
+    mirror = given.mirror.rstrip("/") if given.mirror else ""
+    address = {feed.provider: f"{mirror}/{feed.file}" if mirror else feed.url for feed in FEEDS}
     if given.azure and urlsplit(given.azure).scheme not in {"http", "https"}:
         local["azure"] = Path(given.azure)
-    address = {feed.provider: f"{mirror.rstrip('/')}/{feed.file}" if mirror else feed.url for feed in FEEDS}
-    if given.azure and "azure" not in local:
+    elif given.azure and local:
+        raise UserError("--from-dir uses no network: give Azure's file, not its URL, with --azure")
+    elif given.azure:
         address["azure"] = given.azure
-    chosen = _chosen(given.providers, local, address, offline=given.from_dir is not None)
+    chosen = _chosen(given, local, address)
 
     def get(feed: Feed, record: FeedRecord | None) -> Answer | None:
         if feed.provider in local:
@@ -192,22 +194,21 @@ def from_network(url: str, record: FeedRecord | None) -> Answer | None:
     return Answer(answer.body, url, answer.headers.get("etag", ""), answer.headers.get("last-modified", ""))
 
 
-def _chosen(names: list[str], local: Mapping[str, Path], address: Mapping[str, str], *, offline: bool) -> list[Feed]:
+def _chosen(given: argparse.Namespace, local: Mapping[str, Path], address: Mapping[str, str]) -> list[Feed]:
     known = {feed.provider: feed for feed in FEEDS}
-    for name in names:
+    for name in given.providers:
         if name not in known:
             raise UserError(f"no feed of {name[:40]!r} is known: choose from {', '.join(known)}")
         if name not in local and not address[name]:
             raise UserError(
                 f"the address of the {name} feed changes each week: find it at {AZURE_PAGE}, give it with --azure"
             )
-    if names:
-        return [known[name] for name in dict.fromkeys(names)]
-    if offline:
-        found = [feed for feed in FEEDS if local[feed.provider].exists()]
-        if not found:
-            raise UserError(
-                f"none of {', '.join(feed.file for feed in FEEDS)} is there: download them, or mend --from-dir"
-            )
-        return found
-    return [feed for feed in FEEDS if feed.provider in local or address[feed.provider]]
+    if given.providers:
+        return [known[name] for name in dict.fromkeys(given.providers)]
+    if given.from_dir is None:
+        return [feed for feed in FEEDS if feed.provider in local or address[feed.provider]]
+    asked = {"azure"} if given.azure else set()
+    found = [feed for feed in FEEDS if feed.provider in asked or local[feed.provider].exists()]
+    if not found:
+        raise UserError(f"none of {', '.join(feed.file for feed in FEEDS)} is there: download them, or mend --from-dir")
+    return found

@@ -14,6 +14,7 @@ from hopmap.identity import make_directory, write_whole
 
 RECORD = "cloud.json"
 _FORMAT = 1
+_MODE = 0o644  # no secret: the input may run as another user
 _TERMS = "the providers' own terms for their feeds"
 
 
@@ -101,9 +102,9 @@ def save(held: Fetched, fresh: Mapping[str, list[CloudPrefix]], records: Mapping
     path = held.folder / cloud.FILE
     try:
         if path.exists():
-            write_whole(path.with_name("cloud.previous.bin"), path.read_bytes())
-        write_whole(path, blob)
-        write_whole(held.folder / RECORD, json.dumps(record, indent=1).encode() + b"\n")
+            write_whole(path.with_name("cloud.previous.bin"), path.read_bytes(), _MODE)
+        write_whole(path, blob, _MODE)
+        write_whole(held.folder / RECORD, json.dumps(record, indent=1).encode() + b"\n", _MODE)
     except OSError as error:
         raise UserError(f"cannot write in {held.folder}: {error.strerror}; give another with --into") from error
     return packed.made(blob, cloud.KIND, str(path), Cloud)

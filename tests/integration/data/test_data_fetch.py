@@ -253,7 +253,8 @@ def test_azure_by_file_and_by_url(mirror: Mirror, tmp_path: Path) -> None:
     assert run("azure", "--azure", str(path), "--into", str(tmp_path / "file")) == 0
     mirror.files = {path.name: content}
     assert run("azure", "--azure", f"{mirror.url}/{path.name}", "--into", str(tmp_path / "url")) == 0
-    for name in ("file", "url"):
+    assert run("--from-dir", str(tmp_path), "--azure", str(path), "--into", str(tmp_path / "folder")) == 0
+    for name in ("file", "url", "folder"):
         found = cloud.read(tmp_path / name / "cloud.bin").lookup(addresses.number("20.0.0.9"))
         assert found is not None
         assert (found.provider, found.region) == ("azure", "r20")
@@ -265,6 +266,7 @@ def test_azure_by_file_and_by_url(mirror: Mirror, tmp_path: Path) -> None:
         (["nowhere"], "no feed of 'nowhere' is known: choose from aws, gcp"),
         (["azure"], "changes each week: find it at https://"),
         (["--from-dir", "."], "download them, or mend --from-dir"),
+        (["--from-dir", ".", "--azure", "https://192.0.2.1/x.json"], "give Azure's file, not its URL"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -325,6 +327,12 @@ def test_a_write_that_fails_is_told_and_leaves_nothing(
     with pytest.raises(UserError, match="No space left on device; give another with --into"):
         run("cloudflare", "--mirror", mirror.url, "--into", str(tmp_path))
     assert files_of(tmp_path) == before
+
+
+def test_a_damaged_installation_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud, "FILE", "none.bin")
+    with pytest.raises(UserError, match="install hopmap again"):
+        run("aws", "--mirror", "http://127.0.0.1:1", "--into", str(tmp_path))
 
 
 def test_where_a_users_data_is(monkeypatch: pytest.MonkeyPatch) -> None:
