@@ -126,9 +126,12 @@ def test_what_did_not_change_is_not_sent_or_written_again(
     assert "cloudflare: unchanged" in capsys.readouterr().out
     assert mirror.asked[0][1] is None
     assert mirror.asked[1][1] is not None
+    mirror.files["other/cloudflare.txt"] = CLOUDFLARE
+    assert run("cloudflare", "--mirror", f"{mirror.url}/other", "--into", str(tmp_path)) == 0
+    assert mirror.asked[2] == ("/other/cloudflare.txt", None)  # an ETag means something only to who gave it
     (tmp_path / "cloud.bin").unlink()
     assert run("cloudflare", "--mirror", mirror.url, "--into", str(tmp_path)) == 0
-    assert mirror.asked[2][1] is None  # the table that this version was for is gone
+    assert mirror.asked[-1][1] is None  # the table that this version was for is gone
     assert (tmp_path / "cloud.bin").exists()
 
 
@@ -221,7 +224,10 @@ def test_nobody_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         ("http://127.0.0.1:1/\u00e9", "letters that no URL has"),
     ],
 )
-def test_urls_that_are_not_asked(url: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_urls_that_are_not_asked(
+    url: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(fetch, "Client")  # so that a broken check can't reach out
     assert run("aws", "--mirror", url, "--into", str(tmp_path)) == 1
     assert why in capsys.readouterr().err
 
