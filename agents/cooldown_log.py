@@ -1,5 +1,6 @@
 """The cooldown on disk: 8 bytes a ping, appended before the ping leaves, rewritten now and then."""
 
+import errno
 import logging
 import os
 from pathlib import Path
@@ -17,18 +18,21 @@ _SLACK = 8_192  # records that may be out of date before the file is rewritten
 
 
 class CooldownLog:
-    """A cooldown that survives restarts. UserError when its file can't be written at the start."""
+    """A cooldown that survives restarts. UserError when its file can't be used, unless the disk is only full."""
 
     def __init__(self, path: Path, cooldown: Cooldown, clock: Clock) -> None:
         self._path = path
         self._cooldown = cooldown
         self._head = f"hopmap-cooldown 1 {clock.epoch()}\n".encode("ascii")
         self._descriptor = -1
+        self._records = 0
         try:
             self._load(clock)
             self._rewrite()
         except OSError as error:
-            raise UserError(f"cannot use {path}: {one_line(error)}") from error
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise UserError(f"cannot use {path}: {one_line(error)}") from error
+            event(_log, logging.WARNING, "cooldown_not_written", why=one_line(error))
 
     def ready(self, address: int, now: float) -> bool:
         """Whether the address may be pinged."""
@@ -38,7 +42,7 @@ class CooldownLog:
         """The address is pinged now; on a full disk this is remembered in memory alone, until there is room."""
         record = _RECORD.pack(address, self._cooldown.mark(address, now))
         try:
-            if self._records > 2 * len(self._cooldown) + _SLACK:
+            if self._descriptor < 0 or self._records > 2 * len(self._cooldown) + _SLACK:
                 self._rewrite()
                 return
             if os.write(self._descriptor, record) != _RECORD.size:
@@ -54,6 +58,8 @@ class CooldownLog:
 
     def close(self) -> None:
         """Sync, and give the file back."""
+        if self._descriptor < 0:
+            return
         try:
             os.fdatasync(self._descriptor)
         finally:

@@ -1,5 +1,6 @@
 """Probing: what is given to the engine, what is kept of its findings, and that orders hold at once."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,26 @@ def test_at_the_end_what_is_known_is_kept_and_unanswered_pings_are_not_called_de
     rig.engine.last_words = [Finding(job, 0.0, ALIVE, ROUTE), Finding(job, 0.0, Ping("icmp", 1, 0), None)]
     rig.probing.finish()
     assert [result.ping for result in rig.results()] == [ALIVE]
+
+
+def test_an_agent_starts_on_a_full_disk_and_keeps_its_cooldown_when_there_is_room(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("agents.cooldown_log.write_whole", full)
+        cooldown = rig.open_cooldown()
+        cooldown.mark(1, rig.clock.steady())
+        assert not cooldown.ready(1, rig.clock.steady())
+        cooldown.close()
+    cooldown.mark(2, rig.clock.steady())
+    cooldown.close()
+    again = rig.open_cooldown()
+    assert not again.ready(1, rig.clock.steady())
+    assert not again.ready(2, rig.clock.steady())
+    again.close()
 
 
 def test_a_cooldown_file_of_any_content_is_read(rig: Rig) -> None:
