@@ -2,6 +2,7 @@
 
 import gc
 import random
+import sqlite3
 import sys
 import time
 from collections.abc import Sequence
@@ -53,7 +54,12 @@ def serve(settings: OutputSettings) -> int:
     counters = Counters()
     tidier = Tidier(folder, settings.keep_files, counters)
     forwarders: list[Forwarder] = []
-    writer = _writer(settings, counters, tidier, forwarders)
+    try:
+        writer = _writer(settings, counters, tidier, forwarders)
+    except sqlite3.OperationalError as error:
+        raise UserError(
+            f"cannot write in {folder} ({error}): free space there, or mend the disk, and start again"
+        ) from error
     draw = random.SystemRandom().random
     forwarders += [Forwarder(one.endpoint.url, one, folder / STATE, write=writer.call, draw=draw) for one in clients]
     statistics = Statistics(folder, folder / STATE, writer, counters, forwarders)

@@ -103,7 +103,10 @@ class Writer:
 
     def start(self) -> None:
         """Take into the state what the last run left out, then begin to work."""
-        self._catch_up()
+        try:
+            self._catch_up()
+        except sqlite3.Error as error:  # it is tried again before the next group
+            event(_log, logging.WARNING, "state_behind", error=error)
         self._thread.start()
 
     def stop(self) -> None:

@@ -50,12 +50,16 @@ class Part:
     def ready(self) -> bool:
         raise NotImplementedError
 
-    def start(self) -> None:
+    def launch(self) -> None:
+        """Begin, and do not wait."""
         command = [*self.inside, sys.executable, *self.program, *self.words()]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(ROOT)} | self.environment
             )
+
+    def start(self) -> None:
+        self.launch()
         until(lambda: self.is_dead() or self.ready(), f"{self.name} is ready")
         assert not self.is_dead(), f"{self.name} ended at its start:\n{self.log()}"
 

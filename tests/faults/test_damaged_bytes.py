@@ -1,7 +1,10 @@
 """Torn and flipped bytes in a spool and in an input's log: what is intact is kept, what is lost is counted."""
 
+import os
 import random
 from pathlib import Path
+
+import pytest
 
 from agents.core import frames as spool_frames
 from agents.spool import SEGMENT_BYTES, Spool
@@ -12,6 +15,13 @@ from services.input.store import Store
 from .fault_parts import ROUNDS, SEED, made
 
 FULL_SIZE_TRIES = min(1_000, 10 * ROUNDS)
+
+
+@pytest.fixture(autouse=True)
+def no_syncs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes are damaged here, not power cut: thousands of syncs would only take time."""
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, lambda _: None)
 
 
 def lines(spool: Spool, count: int) -> list[bytes]:

@@ -217,3 +217,64 @@ def test_an_agent(tmp_path: Path, run: Run, small_disk: Callable[[int], SmallDis
     unsent = told["passed_over"].get("unsent", 0)
     assert results["delivered"] + results["dropped"] == told["probed"] - unsent
     assert [agent.end(), store.end(), source.end()] == [0, 0, 0]
+
+
+def test_an_agent_that_filled_the_disk_itself_starts_again(
+    tmp_path: Path, run: Run, small_disk: Callable[[int], SmallDisk]
+) -> None:
+    disk = small_disk(1)
+    (tmp_path / "seeds").write_text("".join(f"{one}/32\n" for one in lab_targets(4_000)))
+    source = run(Input(tmp_path, f"--seeds={tmp_path}/seeds"))
+    store = Output(tmp_path, f"--input-url={source.url}")
+    agent = Agent(
+        tmp_path,
+        run(Lab(tmp_path)),
+        inside=disk.inside,
+        input_file=source.url,
+        output_file=store.url,
+        state_dir=f"{disk.folder}/state",
+        packets_per_second=2_000,
+        enable_traceroute=False,
+    )
+    run(agent)
+    until(lambda: agent.statistics()["results"]["dropped"] > 0, "its spool has filled the disk")
+    agent.kill()
+    disk.fill()
+    agent.start()
+    assert agent.statistics()["spool_results"] > 100
+    until(lambda: agent.statistics()["probed"] > 100, "it goes on probing")
+    disk.clear()
+    run(store)
+    until(lambda: agent.statistics()["results"]["delivered"] > 100, "it delivers")
+    assert [agent.end(), store.end(), source.end()] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("kind", [DiskInput, DiskOutput])
+def test_a_service_says_why_it_cannot_start_and_starts_when_there_is_space(
+    tmp_path: Path, run: Run, small_disk: Callable[[int], SmallDisk], kind: type[DiskInput | DiskOutput]
+) -> None:
+    """On a full disk a killed service may wait for space, ended in one clear line; it must not lose or damage."""
+    disk = small_disk(4)
+    part = run(kind(tmp_path, inside=disk.inside))
+    if isinstance(part, DiskInput):
+        part.json("POST", "/hops", {"hops": [address(number << 8) for number in range(200)]})
+    else:
+        assert part.post([made(number) for number in range(1, 201)]).status == 200
+    part.kill()
+    disk.fill()
+    part.launch()
+    where = part.url if isinstance(part, DiskInput) else part.queries
+    until(lambda: part.is_dead() or call(where, "GET", "/ready").status == 503, "it ends, or says that it is not ready")
+    if part.is_dead():
+        assert part.end() == 2
+        assert part.log().count("\n") == 1, part.log()
+        assert "damaged" not in part.log()
+    else:
+        part.kill()
+    disk.clear()
+    part.start()
+    if isinstance(part, DiskInput):
+        assert len(part.found()) == 200
+    else:
+        assert len(part.stored()) == 200
+    assert part.end() == 0

@@ -106,6 +106,8 @@ class ResultsFile:
             connection = connect(path, synchronous="FULL")
             migrate(connection, "results", path)
             return cls(path, connection)
+        except sqlite3.OperationalError:
+            raise  # of the disk, not of the file
         except (sqlite3.DatabaseError, TypeError) as error:
             raise UserError(
                 f"{path} is damaged or no file of results ({error}): move it away, or restore it"

@@ -33,6 +33,8 @@ class State:
             self._connection = connect(path, synchronous="NORMAL")
             migrate(self._connection, "state", path)
             known = self._connection.execute("SELECT store, seq FROM applied").fetchone()
+        except sqlite3.OperationalError:
+            raise  # of the disk, not of the file
         except sqlite3.DatabaseError as error:
             raise UserError(
                 f"{path} is damaged ({error}): restore it, or move it away to rebuild it from the results"
