@@ -3,7 +3,7 @@
 #   make up       install, then run everything and watch the map grow (WORLD=internet CONTACT=mailto:... for the real one)
 #   make check    lint, types, layers, unit tests: the inner loop (about a minute)
 #   make test     install, then every gate and every test with coverage (about 8 minutes on 2 cores)
-#   make faults   kills, full disks, damage, bad input, cut-off parts (about 6 minutes on 2 cores)
+#   make faults   kills, full disks, damage, bad input, cut-off parts (about 7 minutes on 2 cores)
 #   make bench    the table of figures (about 8 minutes)
 #   make soak     everything for a long time, watched for growth (SOAK_MINUTES=120)
 #   make clean    remove what these made
