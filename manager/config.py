@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hopmap.client import Endpoint
 from hopmap.config import setting
 from hopmap.errors import UserError
-from services.chassis.listen import Address, addresses
+from services.chassis.listen import Address, addresses, check_free
 
 MOST_WATCHED = 64
 
@@ -33,7 +33,7 @@ class ManagerSettings:
             raise ValueError(f"{len(watched)} services are named, {MOST_WATCHED} can be watched")
 
     def listen_on(self) -> list[Address]:
-        """Where to listen; UserError when others could reach it."""
+        """Where to listen; UserError when that can't be had, or when others could reach it."""
         where = addresses(self.host, self.port, self.unix or "")
         for address in where:
             if not address.is_local:
@@ -41,4 +41,5 @@ class ManagerSettings:
                     f"{address} can be reached by others, and the pages have no login yet: "
                     "listen on 127.0.0.1 or a unix socket, and reach them through an SSH tunnel"
                 )
+        check_free(where)
         return where

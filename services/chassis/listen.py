@@ -12,7 +12,6 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,6 +83,13 @@ def check_exposure(where: Sequence[Address], *, has_tokens: bool, no_auth: bool)
             )
 
 
+def check_free(where: Sequence[Address]) -> None:
+    """UserError when one of them can't be had, before anything else is begun."""
+    for address in where:
+        _bind(address).close()
+        _remove_socket(address)
+
+
 class Listener:
     """One bound address and the application behind it, served by threads of its own."""
 
@@ -116,9 +122,7 @@ class Listener:
         """Take no more connections; those that are open go on."""
         server = self._server
         server.trigger.pull_trigger(lambda: waitress.wasyncore.dispatcher.close(server))
-        if self.address.unix:
-            with suppress(FileNotFoundError):
-                Path(self.address.unix).unlink()
+        _remove_socket(self.address)
 
 
 def run(service: Service, listeners: Sequence[Listener], close: Callable[[], None]) -> int:
@@ -161,6 +165,11 @@ def _bind(address: Address) -> socket.socket:
         bound.close()
         raise UserError(_why_not(address, error)) from error
     return bound
+
+
+def _remove_socket(address: Address) -> None:
+    if address.unix:
+        Path(address.unix).unlink(missing_ok=True)
 
 
 def _remove_stale_socket(path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hopmap.config import setting
 from services.chassis.auth import Tokens, read_tokens
-from services.chassis.listen import Address, addresses, check_exposure
+from services.chassis.listen import Address, addresses, check_exposure, check_free
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class ListenSettings:
         return read_tokens(Path(self.token_file)) if self.token_file else Tokens()
 
     def listen_on(self, port: int) -> list[Address]:
-        """Where to listen for a port; UserError when that would expose the service unguarded."""
+        """Where to listen for a port; UserError when that can't be had, or would expose the service unguarded."""
         where = addresses(self.host, port, self.unix or "")
         check_exposure(where, has_tokens=bool(self.token_file), no_auth=self.no_auth)
+        check_free(where)
         return where

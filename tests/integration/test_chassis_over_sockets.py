@@ -309,3 +309,19 @@ def test_what_is_no_answer_is_unreachable(answer: bytes) -> None:
 
 def test_retry_after_in_words_is_passed_over() -> None:
     assert Response(503, {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, b"").retry_after is None
+
+
+def test_a_port_in_use_is_told_before_anything_is_begun(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for part in ("input", "output", "manager"):
+            command = [sys.executable, "-m", "hopmap", part, f"--port={port}", f"--unix={tmp_path}/x.sock"]
+            ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+            assert ended.returncode == 2
+            assert ended.stderr == (
+                f"hopmap {part}: http://127.0.0.1:{port} is in use: "
+                "stop what listens there, or choose another with --port or --unix\n"
+            )
+    assert list(tmp_path.iterdir()) == []
