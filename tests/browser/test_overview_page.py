@@ -172,7 +172,7 @@ def test_words_from_outside_stay_words(visit: Any, manager: Any) -> None:
     services.grow(4)
     page = visit()
     page.wait_number("results", 4)
-    page.page.wait_for_function("document.querySelector('#services').textContent.includes('onerror')")
+    page.page.wait_for_function("() => document.querySelector('#services').textContent.includes('onerror')")
     assert page.page.evaluate("window.hacked") is None
     assert page.page.locator("#services img").count() == 0
 
