@@ -5,6 +5,7 @@
 #   make test     install, then every gate and every test with coverage (about 8 minutes on 2 cores)
 #   make faults   kills, full disks, damage, bad input, cut-off parts (about 7 minutes on 2 cores)
 #   make bench    the table of figures (about 8 minutes)
+#   make agent    the agent as one file for any Linux with Python 3.11: hopmap-agent.pyz
 #   make soak     everything for a long time, watched for growth (SOAK_MINUTES=120)
 #   make clean    remove what these made
 
@@ -16,7 +17,7 @@ CONTACT ?=
 UP_FLAGS ?=
 SOAK_MINUTES ?= 120
 
-.PHONY: up check test faults lint types layers unit bench soak clean help tools
+.PHONY: up agent check test faults lint types layers unit bench soak clean help tools
 
 help:
 	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +37,9 @@ $(VENV)/.installed-dev: $(BIN)/python pyproject.toml hopmap/__init__.py
 
 up: $(VENV)/.installed-run
 	@$(BIN)/hopmap up --world $(WORLD) $(if $(CONTACT),--contact '$(CONTACT)') $(UP_FLAGS)
+
+agent: $(VENV)/.installed-run
+	@$(BIN)/python scripts/build_agent.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -73,6 +77,6 @@ soak: $(VENV)/.installed-run
 	$(BIN)/python benchmarks/soak.py --minutes $(SOAK_MINUTES)
 
 clean:
-	rm -rf $(VENV) hopmap-data input_state output_data dist build htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) hopmap-agent.pyz hopmap-data input_state output_data dist build htmlcov .coverage .coverage.* \
 	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,7 +2,7 @@
 
 import difflib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import NamedTuple
 
@@ -49,19 +49,19 @@ examples:
 """
 
 
-def overview() -> str:
-    """What `hopmap` can do, as text."""
-    rows = "\n".join(f"  {name:<14}{command.summary}" for name, command in COMMANDS.items())
-    return HELP.format(commands=rows)
+def overview(commands: Mapping[str, Command] = COMMANDS, text: str = HELP) -> str:
+    """What can be done, as text."""
+    rows = "\n".join(f"  {name:<14}{command.summary}" for name, command in commands.items())
+    return text.format(commands=rows)
 
 
-def load(name: str) -> Callable[[list[str]], int]:
+def load(name: str, commands: Mapping[str, Command] = COMMANDS) -> Callable[[list[str]], int]:
     """The `run` function of a sub-command; UserError when it is unknown or its packages are missing."""
-    if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "run 'hopmap' to see them all"
+    if name not in commands:
+        near = difflib.get_close_matches(name, commands, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else "run it without a command to see them all"
         raise UserError(f"there is no command '{name}': {hint}")
-    command = COMMANDS[name]
+    command = commands[name]
     try:
         run: Callable[[list[str]], int] = import_module(command.module).run
     except ModuleNotFoundError as error:
@@ -75,15 +75,19 @@ def load(name: str) -> Callable[[list[str]], int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a sub-command. Exit code: its own, 2 for what the user can mend, 130 for Ctrl-C."""
-    arguments = sys.argv[1:] if argv is None else argv
+    return dispatch(sys.argv[1:] if argv is None else argv, COMMANDS, HELP)
+
+
+def dispatch(arguments: list[str], commands: Mapping[str, Command], text: str) -> int:
+    """`main` for a table of commands and the text that tells of them."""
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
-        sys.stdout.write(overview())
+        sys.stdout.write(overview(commands, text))
         return 0
     if arguments[0] in {"-V", "--version"}:
         sys.stdout.write(f"hopmap {__version__}\n")
         return 0
     try:
-        return load(arguments[0])(arguments[1:])
+        return load(arguments[0], commands)(arguments[1:])
     except UserError as error:
         sys.stderr.write(f"hopmap {arguments[0]}: {one_line(error)}\n")
         return 2

@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,22 @@ def settings_class(part: str) -> type[Any]:
     return found
 
 
+def parts() -> list[str]:
+    """The parts that are here; the agent's one file has no others."""
+    return sorted(part for part, where in SETTINGS.items() if _is_here(where.partition(":")[0]))
+
+
+def _is_here(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even its package
+        return False
+
+
 def run(argv: list[str]) -> int:
     """Check files. Exit code 0 when all are good."""
     flags = config.parser("check-config", "Check configuration files; nothing is started.", EXAMPLES)
-    flags.add_argument("--part", choices=sorted(SETTINGS), help="whose file it is (default: told from its keys)")
+    flags.add_argument("--part", choices=parts(), help="whose file it is (default: told from its keys)")
     flags.add_argument("files", nargs="+", metavar="FILE")
     given = flags.parse_args(argv)
     for name in given.files:
@@ -56,5 +69,5 @@ def guess(path: Path) -> str:
     except (yaml.YAMLError, UnicodeDecodeError):
         return "agent"  # reading it again gives the exact complaint
     keys = set(found) if isinstance(found, dict) else set()
-    scores = {part: len(keys & {field.name for field in dataclasses.fields(settings_class(part))}) for part in SETTINGS}
+    scores = {part: len(keys & {field.name for field in dataclasses.fields(settings_class(part))}) for part in parts()}
     return max(scores, key=lambda part: scores[part])

@@ -1,0 +1,30 @@
+"""What hopmap-agent.pyz does when it is run: the commands that need no more than is in that one file."""
+
+import sys
+
+from hopmap.__main__ import Command, dispatch
+
+COMMANDS = {
+    "agent": Command("agents.command", "the worker: ping targets, trace those that answer, hand results in"),
+    "check-config": Command("hopmap.check_config", "say what is wrong with a configuration file, start nothing"),
+}
+HELP = """\
+usage: python3 hopmap-agent.pyz COMMAND [OPTIONS]
+
+The worker of hopmap as one file: it needs Python 3.11 or newer and nothing else.
+
+commands:
+{commands}
+
+  python3 hopmap-agent.pyz COMMAND --help     what a command takes, with examples
+  python3 hopmap-agent.pyz --version          the version
+
+examples:
+  sudo python3 hopmap-agent.pyz agent --config config.yaml     run a worker here, until Ctrl-C
+  python3 hopmap-agent.pyz check-config config.yaml            check a file before you use it
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command of this file; exit codes as those of `hopmap`."""
+    return dispatch(sys.argv[1:] if argv is None else argv, COMMANDS, HELP)
