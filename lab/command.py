@@ -13,6 +13,7 @@ from lab import control, score, session
 from lab.tables import packaged
 from lab.targets import targets
 from lab.world.plan import PRESETS, Plan, plan_of
+from lab.world.statistics import TOP
 from lab.world.world import World
 
 _EXAMPLES = """\
@@ -68,6 +69,7 @@ def _run_lab(argv: list[str]) -> int:
     parser.add_argument("--transport", choices=("auto", "tun", "socket"), default="auto", help="how packets come in")
     _add_world(parser)
     parser.add_argument("--truth", type=Path, metavar="FILE", help="where the truth goes at the end (.gz compresses)")
+    parser.add_argument("--stats", type=Path, metavar="FILE", help="where the counters go at the end, as JSON")
     parser.add_argument("--state-dir", type=Path, metavar="DIR", help="where the sockets are (default: a new folder)")
     parser.add_argument("--attach", action="append", default=[], metavar="NAME=NETNS", help="a namespace to serve too")
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
@@ -90,6 +92,7 @@ def _run_lab(argv: list[str]) -> int:
             command=tuple(command),
             attach=attach,
             truth=options.truth,
+            stats=options.stats,
             state_dir=options.state_dir,
             quiet=options.quiet,
         )
@@ -146,9 +149,10 @@ def _run_change(argv: list[str]) -> int:
 
 def _run_stats(argv: list[str]) -> int:
     parser = _parser(" stats", "Print a running lab's counters as JSON.")
+    parser.add_argument("--top", type=int, default=TOP, metavar="N", help=f"rows of each kind (default {TOP})")
     _control_option(parser)
     options = parser.parse_args(argv)
-    return _print(_ask(options, {"do": "stats"})["stats"])
+    return _print(_ask(options, {"do": "stats", "top": options.top})["stats"])
 
 
 def _run_truth(argv: list[str]) -> int:

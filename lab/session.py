@@ -1,6 +1,7 @@
 """One run of the lab, composed: world, lines, sockets, commands, truth; and its orderly end."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -23,11 +24,12 @@ from lab.exchange import Exchange
 from lab.reaper import Reaper
 from lab.tables import packaged
 from lab.wire import WireSocket
-from lab.world import truth
+from lab.world import statistics, truth
 from lab.world.plan import Plan
 from lab.world.world import World
 
 GRACE_S = 5.0
+MOST_ROWS = 10_000
 SOCKET, TUN, AUTO = "socket", "tun", "auto"
 
 
@@ -43,6 +45,7 @@ class Settings:
     command: tuple[str, ...] = ()
     attach: tuple[tuple[str, str], ...] = ()
     truth: Path | None = None
+    stats: Path | None = None
     state_dir: Path | None = None
     quiet: bool = False
 
@@ -155,7 +158,7 @@ class Session:
         """What the control socket's clients get."""
         asked = request.get("do")
         if asked == "stats":
-            return {"stats": self.statistics()}
+            return {"stats": self.statistics(_count(request))}
         if asked == "truth":
             path = request.get("path") or self.settings.truth
             if path is None:
@@ -176,8 +179,8 @@ class Session:
         except (ValueError, AddressValueError) as error:
             raise UserError(str(error)) from error
 
-    def statistics(self) -> dict[str, Any]:
-        """The world's counters and the loop's."""
+    def statistics(self, top: int) -> dict[str, Any]:
+        """The world's counters and the loop's; the `top` highest of each kind."""
         loop = self.exchange
         flow = {
             "received": loop.received,
@@ -185,15 +188,28 @@ class Session:
             "undelivered": loop.undelivered,
             "overflowed": loop.overflowed,
         }
-        return {"transport": self.transport, "uptime_s": round(loop.now(), 3), "packets": flow} | truth.statistics(
-            loop.world
-        )
+        head = {"transport": self.transport, "uptime_s": round(loop.now(), 3), "packets": flow}
+        return head | statistics.statistics(loop.world, top)
 
     def write_truth(self, path: Path) -> int:
         """Write the truth as of now; how many rows."""
         first = {"began": self.began, "preset": self.settings.preset}
         rows = truth.rows(self.exchange.world, self.exchange.now())
         return truthfile.write(path, (row | first if row["kind"] == "world" else row for row in rows))
+
+    def write_statistics(self, path: Path) -> None:
+        """Write the counters as of now. UserError when that can't be done."""
+        try:
+            path.write_text(json.dumps(self.statistics(MOST_ROWS), indent=2) + "\n")
+        except OSError as error:
+            raise UserError(f"cannot write the counters to {path}: {error.strerror}") from error
+
+
+def _count(request: dict[str, Any]) -> int:
+    top = request.get("top", statistics.TOP)
+    if not isinstance(top, int) or not 1 <= top <= MOST_ROWS:
+        raise UserError(f"top is how many rows of each kind, from 1 to {MOST_ROWS}")
+    return top
 
 
 @contextlib.contextmanager
@@ -239,6 +255,8 @@ def run(settings: Settings) -> int:
         code = session.run()
         if settings.truth is not None:
             session.write_truth(settings.truth)
+        if settings.stats is not None:
+            session.write_statistics(settings.stats)
         return code
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from lab.world import hosts, names, packets
 from lab.world.access import Vantage
-from lab.world.counters import Tally
+from lab.world.counters import Counters
 from lab.world.dice import mix
 from lab.world.limits import Limits
 from lab.world.naming import Naming
@@ -12,13 +12,13 @@ from lab.world.routers import QUOTE_LONG, QUOTE_ZERO, Hop, Router, Routers
 from lab.world.routes import Path, Route
 from lab.world.segments import LOCAL_MS
 
-ROUTER_WINDOW_S = 10.0
 LONG_QUOTE = 128
 NEAR_HOPS = 4
 _ARP_MS = 3000.0  # how long a last router looks for a host before it says that there is none
 _TCP_LEAST = 20
 _HOME_TTL = 64
 _WEB = {80, 443}
+_NOWHERE = {hosts.NO_ROUTE, hosts.SILENT_END}
 
 #: Milliseconds from sending to arrival, and the packet that arrives.
 Answer = tuple[float, bytes]
@@ -36,16 +36,15 @@ class Probe(NamedTuple):
 
 
 class Replies:
-    """Answers probes; keeps the routers' rate limits and counts what each router had to deal with."""
+    """Answers probes; keeps the routers' rate limits and counts what each router and /24 had to deal with."""
 
-    def __init__(self, seed: int, routers: Routers, naming: Naming) -> None:
+    def __init__(self, seed: int, routers: Routers, naming: Naming, counters: Counters) -> None:
         """All limits are unused."""
         self.seed = seed
         self.routers = routers
         self.naming = naming
         self.limits = Limits()
-        self.per_router = Tally(ROUTER_WINDOW_S)
-        self.per_near_router = Tally(ROUTER_WINDOW_S)
+        self.counters = counters
 
     def answer(self, probe: Probe) -> Answer | None:
         """What comes of a probe: an error from where its TTL ends, or what waits at its target."""
@@ -61,19 +60,24 @@ class Replies:
         """The TTL runs out: the router there says so, or a router that does not look lets it pass with TTL 0."""
         hop, ms = self.hop_at(probe.route, probe.path, max(ttl, 1))
         left = 1 if ttl else 0
-        self._met(hop.router, ttl, probe.now)
+        self._met(probe, hop.router, ttl)
         if hop.router.zero_ttl:
             left, ttl = 0, ttl + 1
             if ttl > probe.path.length and probe.route.fate.kind != hosts.LOOP:
                 return self._arrive(probe)
             hop, ms = self.hop_at(probe.route, probe.path, ttl)
-            self._met(hop.router, ttl, probe.now)
+            self._met(probe, hop.router, ttl)
+        if ttl >= probe.path.length and probe.route.router is None:
+            self._arrived(probe)
         return self._complain(probe, hop, ms, (packets.TIME_EXCEEDED, 0), (ttl, left))
 
-    def _met(self, router: Router, ttl: int, now: float) -> None:
-        self.per_router.add(router.ident, now)
-        if ttl <= NEAR_HOPS:
-            self.per_near_router.add(router.ident, now)
+    def _met(self, probe: Probe, router: Router, ttl: int) -> None:
+        self.counters.met(probe.origin.worker, router.ident, probe.now, near=ttl <= NEAR_HOPS)
+
+    def _arrived(self, probe: Probe) -> None:
+        """The packet has come to the last router of its target's /24, which a network that nobody announces has not."""
+        if probe.route.fate.kind not in _NOWHERE:
+            self.counters.arrived(probe.origin.worker, probe.route.target >> 8, probe.now)
 
     def hop_at(self, route: Route, path: Path, ttl: int) -> tuple[Hop, float]:
         """The hop at which a TTL ends, and the one-way delay to it in ms."""
@@ -116,8 +120,9 @@ class Replies:
     def _arrive(self, probe: Probe) -> Answer | None:
         """The packet is at its target, or at the router that knows that it can't get there."""
         kind, length = probe.route.fate.kind, probe.path.length
+        self._arrived(probe)
         if probe.route.router is not None:
-            self._met(probe.route.router, length + 1, probe.now)
+            self._met(probe, probe.route.router, length + 1)
         if kind in {hosts.ALIVE, hosts.ROUTER} or (kind == hosts.TCP_ONLY and probe.packet[9] == packets.TCP):
             return self._host(probe)
         if kind in {hosts.FILTERED, hosts.UNREACHABLE, hosts.NO_ROUTE}:

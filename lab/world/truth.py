@@ -195,30 +195,3 @@ def rows(world: World, now: float) -> Iterator[Row]:
     for number, hop in enumerate(numbers.hops, 1):
         yield _interface_row(world, number, hop)
     yield from paths
-
-
-def statistics(world: World, top: int = 20) -> Row:
-    """Counters, for manners: packets to routers (where a TTL ended, by name), to /24s, by workers, and their peaks."""
-    return {
-        "workers": [
-            {"worker": key, "packets": total, "peak_per_s": peak} for key, total, peak in world.per_worker.top(1000)
-        ],
-        "routers": [_of_router(world, *row) for row in world.replies.per_router.top(top)],
-        "near_routers": [_of_router(world, *row) for row in world.replies.per_near_router.top(top)],
-        "blocks": [
-            {"block": f"{dotted(key << 8)}/24" if key >= 0 else "others", "packets": total, "peak_per_s": peak}
-            for key, total, peak in world.per_block.top(top)
-        ],
-        "windows_s": {
-            "workers": world.per_worker.span,
-            "routers": world.replies.per_router.span,
-            "blocks": world.per_block.span,
-        },
-        "pairs": len(world.probed),
-        "rate_limited": world.replies.limits.refused,
-        "dropped": dict(world.dropped),
-    }
-
-
-def _of_router(world: World, key: int, total: int, peak: float) -> Row:
-    return {"router": world.routers.name_of(key), "packets": total, "peak_per_s": peak}

@@ -5,7 +5,7 @@ from math import log
 
 from lab.world import packets
 from lab.world.access import Vantage, vantage
-from lab.world.counters import Tally
+from lab.world.counters import Counters
 from lab.world.dice import lane_of, mix
 from lab.world.facts import Facts
 from lab.world.naming import Naming
@@ -18,7 +18,6 @@ from lab.world.segments import Segments
 
 MOST_ROUTES = 40_000
 MOST_PAIRS = 1_000_000
-BLOCK_WINDOW_S, WORKER_WINDOW_S = 600.0, 1.0
 _LEAST_HEADER = 20
 _CHANCES = 1 << 30
 _DUPLICATE_LATER_S = 0.001
@@ -39,11 +38,10 @@ class World:
         self.routers = Routers(plan, seed, self.networks)
         self.routes = Routes(plan, seed, self.networks, Segments(plan, seed, self.routers))
         self.vantages: tuple[Vantage, ...] = tuple(vantage(self.routers, seed, worker) for worker in range(workers))
-        self.replies = Replies(seed, self.routers, Naming(self.routes, self.vantages))
+        self.counters = Counters(workers)
+        self.replies = Replies(seed, self.routers, Naming(self.routes, self.vantages), self.counters)
         self.epochs: list[tuple[float, dict[tuple[str | int, ...], int]]] = [(0.0, {})]
         self.probed: dict[tuple[int, int], float] = {}
-        self.per_block = Tally(BLOCK_WINDOW_S)
-        self.per_worker = Tally(WORKER_WINDOW_S)
         self.dropped = dict.fromkeys(("malformed", "foreign_source", "lost", "unanswered", "untracked"), 0)
         self._routes: OrderedDict[tuple[int, int], Route] = OrderedDict()
         self._turn = 0
@@ -66,8 +64,7 @@ class World:
 
     def _carry(self, origin: Vantage, packet: bytes, head: int, now: float) -> Arrivals:
         target = int.from_bytes(packet[16:20], "big")
-        self.per_worker.add(origin.worker, now)
-        self.per_block.add(target >> 8, now)
+        self.counters.sent(origin.worker, target >> 8, now)
         self._turn += 1
         chance = lane_of(self._turn, self.seed, _CHANCES) / _CHANCES
         if chance < self.plan.loss:

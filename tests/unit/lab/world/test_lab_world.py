@@ -148,9 +148,21 @@ def test_memory_of_limits_counters_routes_and_pairs_is_bounded(
 
 def test_tallies_keep_the_peak_of_any_window() -> None:
     tally = Tally(10.0)
-    for when in (0.0, 1.0, 9.9, 10.0, 25.0, 26.0, 27.0, 28.0, 99.0):
+    for when in (0.0, 1.0, 9.9, 10.0, 25.0, 26.0, 27.0, 28.0, 34.9, 99.0):
         tally.add(7, when)
-    assert tally.top(1) == [(7, 9, 0.4)]
+    assert tally.top(1) == [(7, 10, 5)]
+
+
+@given(st.lists(st.floats(0, 60), min_size=1, max_size=60))
+def test_a_peak_is_never_more_than_in_any_span_nor_less_than_without_its_last_tenth(times: list[float]) -> None:
+    tally = Tally(10.0)
+    times.sort()
+    for when in times:
+        tally.add(7, when)
+    [(_, total, peak)] = tally.top(1)
+    assert total == len(times)
+    assert peak <= max(sum(0 <= one - start <= 10.0 for one in times) for start in times)
+    assert peak >= max(sum(0 <= one - start < 9.0 for one in times) for start in times)
 
 
 def test_counters_say_who_was_probed_how_much(make_world: MakeWorld) -> None:
@@ -158,9 +170,27 @@ def test_counters_say_who_was_probed_how_much(make_world: MakeWorld) -> None:
     for place in range(50):
         world.receive(0, paris(world, TARGET, 2), place * 0.1)
     hop, _ = world.replies.hop_at(world.route(world.vantages[0], TARGET, 0.0), next(iter(_paths(world))), 2)
-    assert world.replies.per_near_router.top(1) == [(hop.router.ident, 50, 5.0)]
-    assert world.per_block.top(1)[0][:2] == (TARGET >> 8, 50)
-    assert world.per_worker.top(1) == [(0, 50, 10.0)]
+    assert world.counters.near.top(1) == [(hop.router.ident, 50, 50)]
+    assert world.counters.addressed.top(1) == [(TARGET >> 8, 50, 50)]
+    assert world.counters.workers.top(1) == [(0, 50, 10)]
+    assert world.counters.blocks.top(1) == []
+
+
+def test_a_network_counts_what_arrives_there(make_world: MakeWorld) -> None:
+    world = make_world("calm", balanced=0.0, balanced_fabric=0.0)
+    route = world.route(world.vantages[0], TARGET, 0.0)
+    hops = [hop for lane in route.path(0).lanes for hop in lane.hops]
+    hops[-2].router.zero_ttl = True
+    for ttl in range(1, len(hops) + 3):
+        world.receive(0, paris(world, TARGET, ttl), ttl * 1.0)
+    assert world.counters.blocks.top(9) == [(TARGET >> 8, 4, 4)]  # one by a forwarder that lets TTL 0 pass
+    world.receive(0, echo(world, hops[-1].address), 99.0)
+    world.receive(0, paris(world, hops[-1].address, len(hops) - 2), 99.0)
+    assert world.counters.blocks.top(1)[0][1] == 5
+    lost = make_world("calm", no_route_told=0.5)
+    for block in range(200, 220):
+        lost.receive(0, echo(lost, block << 24), 0.0)
+    assert lost.counters.blocks.rows == {}
 
 
 def _paths(world: World) -> Any:
