@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from agents.core.pace import Cap
+from agents.core.orders import Rates
 from hopmap.client import Endpoint
 from hopmap.config import setting
 from hopmap.errors import UserError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CONTACT = re.compile(r"(mailto:[^\s@]+@[^\s@]+|https?://\S+)", re.ASCII)
-_PREFIX_SECONDS, _ROUTER_SECONDS = 600.0, 10.0  # over which the two caps hold
 Place = Endpoint | Path
 
 
@@ -114,10 +113,12 @@ class AgentSettings:
             raise ValueError(f"transport {self.transport!r} must be 'kernel' or unix:///PATH")
         return path
 
-    def caps(self) -> tuple[Cap | None, Cap | None]:
-        """The caps for a /24 and for a router near by."""
-        prefix = _cap(self.per_prefix_per_second, _PREFIX_SECONDS, 3)
-        return prefix, _cap(self.per_router_per_second, _ROUTER_SECONDS, 5)
+    def rates(self) -> Rates:
+        """The rates as set here, before control has its say; a cap that is lifted is infinite."""
+        lifted = float("inf")
+        return Rates(
+            self.packets_per_second, self.per_prefix_per_second or lifted, self.per_router_per_second or lifted
+        )
 
     def token(self) -> str | None:
         """The token for the services. UserError when its file can't be read."""
@@ -156,11 +157,3 @@ def _network(text: str) -> None:
         ip_network(text)
     except ValueError as error:
         raise ValueError(f"private_networks: {error}") from error
-
-
-def _cap(rate: float, seconds: float, burst_part: int) -> Cap | None:
-    """`rate` packets per second over `seconds`, or over as long as two packets take."""
-    if not rate:
-        return None
-    packets = max(2, int(rate * seconds))
-    return Cap(packets, max(seconds, packets / rate), max(1, packets // burst_part))

@@ -21,6 +21,7 @@ from agents.core.cooldown import Cooldown
 from agents.core.measurement import Job
 from agents.core.optouts import OptOuts, read_prefixes
 from agents.core.orders import Orders
+from agents.core.pace import per_near_hop, per_network
 from agents.counts import Counts
 from agents.delivery import Delivery
 from agents.health import Vitals
@@ -114,7 +115,7 @@ class Agent:
             counts=counts,
             clock=clock,
             name=self.name,
-            rate=settings.packets_per_second,
+            rates=settings.rates(),
             job=self._job,
             offset=None if self.control is None else self.control.offset,
         )
@@ -312,14 +313,14 @@ class Agent:
 
 def engine_settings(settings: AgentSettings, instance: str) -> EngineSettings:
     """How the engine is to probe. UserError when the state directory can't keep the flow key."""
-    per_network, per_near_hop = settings.caps()
+    rates = settings.rates()
     return EngineSettings(
         identifier=crc32(instance.encode()) & 0xFFFF,
         flow_key=_flow_key(Path(settings.state_dir)),
         contact=settings.contact,
-        packets_per_second=settings.packets_per_second,
-        per_network=per_network,
-        per_near_hop=per_near_hop,
+        packets_per_second=rates.packets_per_second,
+        per_network=per_network(rates.per_prefix_per_second),
+        per_near_hop=per_near_hop(rates.per_router_per_second),
     )
 
 

@@ -10,7 +10,8 @@ from agents.clock import Clock
 from agents.cooldown_log import CooldownLog
 from agents.core.measurement import Finding, Job
 from agents.core.offset import Offset
-from agents.core.orders import Orders
+from agents.core.orders import Orders, Rates
+from agents.core.pace import Cap, per_near_hop, per_network
 from agents.counts import Counts
 from agents.intake import Intake
 from agents.sources import Lease
@@ -51,6 +52,9 @@ class Engine(Protocol):
     def set_rate(self, packets_per_second: float | None) -> None:
         """Packets per second from now on."""
 
+    def set_caps(self, per_network: Cap | None, per_near_hop: Cap | None) -> None:
+        """The caps for a /24 and for a near router from now on."""
+
 
 class Probing:
     """Gives the engine what is due and keeps what it finds."""
@@ -66,7 +70,7 @@ class Probing:
         counts: Counts,
         clock: Clock,
         name: str,
-        rate: float,
+        rates: Rates,
         job: Callable[[Lease], Job],
         offset: Offset | None = None,
     ) -> None:
@@ -78,7 +82,7 @@ class Probing:
         self._counts = counts
         self._clock = clock
         self._name = name
-        self._own_rate = self._rate = rate
+        self._own_rates = self._rates = rates
         self._job = job
         self._offset = offset
         self._halted: str | None = None
@@ -105,15 +109,16 @@ class Probing:
                 self._keep(finding)
 
     def _obey(self) -> None:
-        halted, rate = self._orders.halted, self._orders.rate(self._own_rate)
+        halted, rates = self._orders.halted, self._orders.rates(self._own_rates)
         if halted != self._halted:
             self._engine.pause(paused=halted is not None)
             event(_log, logging.WARNING, "resumed" if halted is None else "halted", by="control", why=halted or "over")
             self._halted = halted
-        if rate != self._rate:
-            self._engine.set_rate(rate)
-            event(_log, logging.INFO, "rate", packets_per_second=rate)
-            self._rate = rate
+        if rates != self._rates:
+            self._engine.set_rate(rates.packets_per_second)
+            self._engine.set_caps(per_network(rates.per_prefix_per_second), per_near_hop(rates.per_router_per_second))
+            event(_log, logging.INFO, "rates", **rates._asdict())
+            self._rates = rates
 
     def _submit(self) -> None:
         for _ in range(self._engine.room()):

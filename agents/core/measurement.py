@@ -11,7 +11,10 @@ RETRY_DELAY = 1.0
 
 
 class Job(NamedTuple):
-    """A target to measure. Nothing is sent to it past `expires` (monotonic seconds). `token` comes back as it is."""
+    """A target to measure. Nothing is sent to it past `expires` (monotonic seconds). `token` comes back as it is.
+
+    `packets` is how many may get to its /24 at most; 0 leaves that to the caps alone.
+    """
 
     address: int
     expires: float
@@ -19,6 +22,7 @@ class Job(NamedTuple):
     max_hops: int = 30
     ping_count: int = 1
     token: object = None
+    packets: int = 0
 
 
 class Finding(NamedTuple):

@@ -1,10 +1,20 @@
 """What the control documents heard so far tell this agent to do."""
 
+from typing import NamedTuple
+
 from agents.core.optouts import OptOuts
 from hopmap.data.special import special_use
 from hopmap.wire.control import Control
 
 SILENCE = 60.0  # without word for so long, no further targets are asked for
+
+
+class Rates(NamedTuple):
+    """Packets per second: of the agent in all, to one /24, to one router near by. Infinite is no limit."""
+
+    packets_per_second: float
+    per_prefix_per_second: float
+    per_router_per_second: float
 
 
 class Orders:
@@ -31,14 +41,16 @@ class Orders:
 
     @property
     def halted(self) -> str | None:
-        """Why nothing may be probed, as a word; None when it may."""
+        """Why nothing may be probed, as a word; None when it may. A rate of 0 is a pause."""
         if self._control.stop:
             return "stopped"
-        return "paused" if self._names.intersection(self._control.paused) else None
+        paused = self._names.intersection(self._control.paused) or 0.0 in self._control.rates.values()
+        return "paused" if paused else None
 
-    def rate(self, own: float) -> float:
-        """Packets per second: our own setting, or what control says when that is less."""
-        return min(own, self._control.rates.get("packets_per_second", own))
+    def rates(self, own: Rates) -> Rates:
+        """Our own settings, or what control says where that is less."""
+        told = self._control.rates
+        return Rates(*(min(told.get(key, ours), ours) for key, ours in zip(Rates._fields, own, strict=True)))
 
     @property
     def opt_outs(self) -> int:

@@ -22,6 +22,24 @@ class Cap(NamedTuple):
         return self.seconds / (self.packets - self.burst)
 
 
+def per_network(rate: float) -> Cap | None:
+    """The cap that keeps what gets to one /24 at `rate` packets per second, over 10 minutes; None for no limit."""
+    return _cap(rate, 600.0, 3)
+
+
+def per_near_hop(rate: float) -> Cap | None:
+    """The cap that keeps what ends at one near router at `rate` packets per second, over 10 s; None for no limit."""
+    return _cap(rate, 10.0, 5)
+
+
+def _cap(rate: float, seconds: float, burst_part: int) -> Cap | None:
+    """`rate` packets per second over `seconds`, or over as long as two packets take; infinite rates have no cap."""
+    if rate == float("inf"):
+        return None
+    packets = max(2, int(rate * seconds))
+    return Cap(packets, max(seconds, packets / rate), max(1, packets // burst_part))
+
+
 PER_NETWORK = Cap(60, 600.0, 20)
 PER_NEAR_HOP = Cap(10, 10.0, 2)
 
@@ -75,6 +93,13 @@ class Caps:
         self._most = most
         self._due: dict[int, float] = {}  # when the key would be idle again if it kept to the interval
 
+    def set_cap(self, cap: Cap, now: float) -> None:
+        """From now on; what has gone counts in packets, so that a lower cap is not met with a fresh burst."""
+        ratio = cap.interval / self._interval
+        self._interval = cap.interval
+        self._allowance = (cap.burst - 1) * cap.interval
+        self._due = {key: now + (due - now) * ratio for key, due in self._due.items() if due > now}
+
     def ready_at(self, key: int, now: float) -> float:
         """When the next packet of the key may go; `now` or earlier means at once."""
         due = self._due.get(key)
@@ -104,6 +129,10 @@ class NearHops:
         self._caps = Caps(cap)
         self._reach = reach
         self._home: dict[int, int] = {}
+
+    def set_cap(self, cap: Cap, now: float) -> None:
+        """See Caps."""
+        self._caps.set_cap(cap, now)
 
     def begin_walk(self, now: float) -> bool:
         """Whether a trace that begins now may pass all near TTLs; if so, it is counted among those that do."""

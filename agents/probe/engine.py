@@ -10,10 +10,10 @@ from collections.abc import Callable
 from time import monotonic_ns, time
 
 from agents.core.flow import EchoTemplate, Flows
-from agents.core.manners import Manners
+from agents.core.manners import NEVER, Manners
 from agents.core.measurement import Finding, Job, Measurement
-from agents.core.pace import Bucket
-from agents.core.reply import parse
+from agents.core.pace import Bucket, Cap
+from agents.core.reply import PROHIBITED_CODES, UNREACHABLE, Reply, parse
 from agents.core.trace import ForwardTrace
 from agents.core.wheel import Wheel
 from agents.probe.ring import ANSWERED, GIVEN_UP, LIVE, Ring
@@ -37,6 +37,7 @@ _BUSY = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM})
 _LINE_DOWN = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.ENXIO, errno.ENODEV})
 _HOLD_BUSY, _HOLD_DOWN = NS // 50, NS
 _FEWEST_IN_HAND, _MOST_IN_HAND = 32, 4096
+_MOST_PROHIBITED = 4096
 
 
 class Engine:
@@ -72,6 +73,8 @@ class Engine:
         self._paused = False
         self._hold_until = 0
         self._srtt_ms = _FIRST_SRTT_MS
+        self.prohibited: deque[int] = deque(maxlen=_MOST_PROHIBITED)
+        """Targets of probes that were answered with 'administratively prohibited'; the caller takes them out."""
 
     @property
     def in_hand(self) -> int:
@@ -92,6 +95,8 @@ class Engine:
         """Begin a job; the caller has looked at `room` first."""
         measurement = Measurement(job, self._wall(), self._flows.checksum(job.address, FLOW))
         measurement.queued = True
+        if job.packets:
+            self._manners.grant(job.address, job.packets)
         self._in_hand.add(measurement)
         self._ready.append(measurement)
 
@@ -103,6 +108,16 @@ class Engine:
         """Change the agent's rate from now on; None lifts it."""
         self._rate = packets_per_second
         self._bucket.set_rate(packets_per_second)
+
+    def set_caps(self, per_network: Cap | None, per_near_hop: Cap | None) -> None:
+        """Change the caps for a /24 and for a near router from now on; None lifts one."""
+        self._manners.set_caps(per_network, per_near_hop, self._clock() / NS)
+
+    def withdraw(self, refused: Callable[[int], object]) -> None:
+        """End at once what is in hand for targets that `refused` says yes to, such as those just opted out."""
+        for measurement in [one for one in self._in_hand if refused(one.job.address)]:
+            measurement.stop("stopped")
+            self._finish(measurement)
 
     def step(self, timeout: float) -> list[Finding]:
         """Send what may go, wait up to `timeout` seconds for answers, say what is finished. OSError when the
@@ -173,6 +188,10 @@ class Engine:
         ready_at = self._manners.ready_at(job.address, ttl, measurement.distance, seconds)
         if ready_at <= seconds:
             return False
+        if ready_at == NEVER:
+            measurement.stop("capped")
+            self._finish(measurement)
+            return True
         self._delayed.add(int(min(ready_at, job.expires) * NS), measurement)
         return True
 
@@ -261,10 +280,16 @@ class Engine:
             rtt_ms = 0.0
         if not ttl:
             self._srtt_ms += _SRTT_GAIN * (rtt_ms - self._srtt_ms)
-        if not self._manners.lifted:
-            self._manners.answered(measurement.job.address, ttl, measurement.distance, reply.source, arrived / NS)
+        self._mind(measurement, ttl, reply, arrived)
         measurement.answered(ttl, reply, rtt_ms, late=late)
         self._go_on(measurement, arrived)
+
+    def _mind(self, measurement: Measurement, ttl: int, reply: Reply, arrived: int) -> None:
+        """What an answer means for our manners."""
+        if not self._manners.lifted:
+            self._manners.answered(measurement.job.address, ttl, measurement.distance, reply.source, arrived / NS)
+        if reply.icmp_type == UNREACHABLE and reply.icmp_code in PROHIBITED_CODES:
+            self.prohibited.append(measurement.job.address)
 
     def _go_on(self, measurement: Measurement, now: int) -> None:
         """After an event: finished, on to its route, or its next probe."""
@@ -288,5 +313,6 @@ class Engine:
 
     def _finish(self, measurement: Measurement) -> None:
         self._ring.release(measurement)
+        self._manners.revoke(measurement.job.address)
         self._in_hand.discard(measurement)
         self._findings.append(measurement.finding())

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from agents.config import AgentSettings
+from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Cap, per_near_hop, per_network
 from hopmap import config
 from hopmap.errors import UserError
 
@@ -22,23 +23,22 @@ def test_the_defaults_that_the_contract_fixes() -> None:
 
 
 def test_the_default_caps_are_those_of_the_contract() -> None:
-    per_network, per_router = AgentSettings().caps()
-    assert per_network is not None
-    assert per_router is not None
-    assert (per_network.packets, per_network.seconds) == (60, 600)
-    assert (per_router.packets, per_router.seconds) == (10, 10)
+    rates = AgentSettings().rates()
+    assert per_network(rates.per_prefix_per_second) == PER_NETWORK == Cap(60, 600.0, 20)
+    assert per_near_hop(rates.per_router_per_second) == PER_NEAR_HOP == Cap(10, 10.0, 2)
 
 
 @pytest.mark.parametrize("rate", [0.0001, 0.001, 0.1, 1, 3.7, 1000])
 def test_no_cap_is_above_what_was_asked_for(rate: float) -> None:
-    for cap in AgentSettings(per_prefix_per_second=rate, per_router_per_second=rate).caps():
+    for cap in (per_network(rate), per_near_hop(rate)):
         assert cap is not None
         assert cap.packets / cap.seconds <= rate * 1.000001
         assert 0 < cap.burst < cap.packets
 
 
 def test_zero_lifts_a_cap() -> None:
-    assert AgentSettings(per_prefix_per_second=0, per_router_per_second=0).caps() == (None, None)
+    rates = AgentSettings(per_prefix_per_second=0, per_router_per_second=0).rates()
+    assert per_network(rates.per_prefix_per_second) is per_near_hop(rates.per_router_per_second) is None
 
 
 def test_the_example_names_every_key_and_loads() -> None:

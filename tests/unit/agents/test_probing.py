@@ -11,7 +11,8 @@ from agents.cooldown_log import CooldownLog
 from agents.core.cooldown import Cooldown
 from agents.core.measurement import Finding, Job
 from agents.core.optouts import OptOuts
-from agents.core.orders import Orders
+from agents.core.orders import Orders, Rates
+from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Cap
 from agents.counts import Counts
 from agents.intake import Intake
 from agents.probing import Probing, timestamp
@@ -37,6 +38,7 @@ class FakeEngine:
         self.places = 10
         self.paused: list[bool] = []
         self.rates: list[float | None] = []
+        self.caps: list[tuple[Cap | None, Cap | None]] = []
         self.in_hand = 0
 
     def room(self) -> int:
@@ -58,6 +60,9 @@ class FakeEngine:
     def set_rate(self, packets_per_second: float | None) -> None:
         self.rates.append(packets_per_second)
 
+    def set_caps(self, per_network: Cap | None, per_near_hop: Cap | None) -> None:
+        self.caps.append((per_network, per_near_hop))
+
     def addresses(self) -> list[int]:
         return [job.address for job in self.jobs]
 
@@ -77,7 +82,8 @@ class Rig:
         )  # fmt: skip
         self.probing = Probing(
             self.engine, self.intake, spool=self.spool, cooldown=self.cooldown, orders=self.orders, counts=self.counts,
-            clock=clock, name="agent-1", rate=50.0, job=lambda lease: Job(lease.address, lease.expires),
+            clock=clock, name="agent-1", rates=Rates(50.0, 0.1, 1.0),
+            job=lambda lease: Job(lease.address, lease.expires),
         )  # fmt: skip
 
     def open_cooldown(self) -> CooldownLog:
@@ -160,13 +166,16 @@ def test_stop_and_resume_hold_at_once(rig: Rig) -> None:
     assert rig.engine.addresses() == [A]
 
 
-def test_the_rate_follows_control(rig: Rig) -> None:
+def test_the_rates_follow_control(rig: Rig) -> None:
     rig.orders.apply(Control(version=1, rates={"packets_per_second": 5.0}), 0)
     rig.probing.step()
     rig.probing.step()
     rig.orders.apply(Control(version=2), 0)
     rig.probing.step()
-    assert rig.engine.rates == [5.0, 50.0]
+    rig.orders.apply(Control(version=3, rates={"per_prefix_per_second": 0.01, "per_router_per_second": 9.0}), 0)
+    rig.probing.step()
+    assert rig.engine.rates == [5.0, 50.0, 50.0]
+    assert rig.engine.caps == [(PER_NETWORK, PER_NEAR_HOP)] * 2 + [(Cap(6, 600.0, 2), PER_NEAR_HOP)]
 
 
 def test_at_the_end_what_is_known_is_kept_and_unanswered_pings_are_not_called_dead(rig: Rig) -> None:

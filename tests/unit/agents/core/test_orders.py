@@ -3,7 +3,7 @@
 import pytest
 
 from agents.core.optouts import OptOuts, read_prefixes
-from agents.core.orders import SILENCE, Orders
+from agents.core.orders import SILENCE, Orders, Rates
 from hopmap.addresses import number
 from hopmap.wire.control import Control, OptOut, OptOutDelta
 
@@ -21,7 +21,7 @@ def delta(since: int, added: tuple[str, ...] = (), removed: tuple[str, ...] = ()
 def test_nothing_is_halted_before_control_says_so() -> None:
     found = orders()
     assert found.halted is None
-    assert found.rate(50) == 50
+    assert found.rates(Rates(50, 0.1, 1)) == Rates(50, 0.1, 1)
     assert found.version == 0
 
 
@@ -37,9 +37,18 @@ def test_stop_and_pause_by_either_name() -> None:
 
 
 def test_rates_only_ever_lower_ours() -> None:
+    found, lifted = orders(), float("inf")
+    found.apply(Control(version=1, rates={"packets_per_second": 10.0, "per_router_per_second": 0.5}), 0)
+    assert found.rates(Rates(50, 0.1, 1.0)) == Rates(10, 0.1, 0.5)
+    assert found.rates(Rates(5, 0.1, 0.1)) == Rates(5, 0.1, 0.1)
+    assert found.rates(Rates(5, lifted, lifted)) == Rates(5, lifted, 0.5)
+
+
+@pytest.mark.parametrize("key", Rates._fields)
+def test_a_rate_of_nothing_is_a_pause(key: str) -> None:
     found = orders()
-    found.apply(Control(version=1, rates={"packets_per_second": 10.0}), 0)
-    assert (found.rate(50), found.rate(5)) == (10, 5)
+    found.apply(Control(version=1, rates={key: 0.0}), 0)
+    assert found.halted == "paused"
 
 
 def test_in_touch_for_a_while_after_each_word() -> None:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.core.manners import PING, Manners
-from agents.core.pace import NEAR_TTL, PER_NEAR_HOP, PER_NETWORK, Bucket, Cap, Caps, NearHops
+from agents.core.manners import NEVER, PING, Manners
+from agents.core.pace import NEAR_TTL, PER_NEAR_HOP, PER_NETWORK, Bucket, Cap, Caps, NearHops, per_near_hop, per_network
 from agents.core.reply import guessed_distance
 
 TARGET = 0xCB007107
@@ -84,6 +84,37 @@ def test_the_table_of_keys_is_bounded_and_never_forgets_a_busy_one() -> None:
     assert caps.ready_at(9, 6.0) == 6.0  # the others are idle by now
     caps.charge(9, 6.0)
     assert caps.ready_at(9, 6.0) > 0.0 or caps.ready_at(9, 6.0) == pytest.approx(6.0)
+
+
+@given(
+    steps=st.lists(st.tuples(st.floats(0, 30), st.sampled_from([0.05, 0.1, 0.2])), min_size=1, max_size=300),
+)
+def test_a_cap_that_changes_lets_no_window_hold_more_than_the_highest(steps: list[tuple[float, float]]) -> None:
+    most = Cap(60, 600.0, 20)
+    caps, now, gone = Caps(Cap(120, 600.0, 40)), 0.0, []
+    for wait, rate in [(0.0, 0.1), *steps]:
+        now += wait
+        cap = per_network(min(rate, 0.1))
+        assert cap is not None
+        caps.set_cap(cap, now)
+        if caps.ready_at(1, now) <= now:
+            caps.charge(1, now)
+            gone.append(now)
+    for first, begin in enumerate(gone):
+        assert sum(1 for at in gone[first:] if at < begin + most.seconds - 1e-6) <= most.packets
+
+
+def test_a_lower_cap_counts_what_has_gone_in_packets() -> None:
+    caps = Caps(Cap(60, 600.0, 20))
+    for _ in range(20):
+        caps.charge(1, 0.0)
+    caps.set_cap(Cap(6, 600.0, 2), 0.0)  # an interval of 150 s
+    assert caps.ready_at(1, 0.0) == pytest.approx(19 * 150.0)
+    assert caps.ready_at(2, 0.0) == 0.0
+
+
+def test_an_infinite_rate_has_no_cap() -> None:
+    assert per_network(float("inf")) is per_near_hop(float("inf")) is None
 
 
 def test_near_hops_are_capped_by_ttl_and_far_ones_not() -> None:
@@ -171,3 +202,34 @@ def test_limits_that_are_lifted_hold_nothing_back() -> None:
         manners.sent(TARGET, 1, 1, 0.0)
         manners.answered(TARGET, 1, 1, TARGET, 0.0)
     assert (manners.ready_at(TARGET, 1, 1, 0.0), manners.first_ttl(0.0)) == (0.0, 1)
+
+
+def test_caps_can_be_set_lowered_and_lifted_while_it_runs() -> None:
+    manners = Manners(None, None)
+    manners.set_caps(PER_NETWORK, PER_NEAR_HOP, 0.0)
+    assert not manners.lifted
+    for _ in range(PER_NEAR_HOP.burst):
+        manners.sent(TARGET, 1, 10, 0.0)
+    manners.set_caps(PER_NETWORK, Cap(2, 10.0, 1), 0.0)
+    assert manners.ready_at(TARGET, 1, 10, 0.0) == pytest.approx(20.0)
+    manners.set_caps(None, None, 0.0)
+    assert manners.lifted
+    assert manners.ready_at(TARGET, 1, 10, 0.0) == 0.0
+
+
+@pytest.mark.parametrize("cap", [None, PER_NETWORK])
+def test_a_lease_lets_no_more_packets_to_its_network_than_it_says(cap: Cap | None) -> None:
+    manners = Manners(cap, None)
+    manners.grant(TARGET, 3)
+    assert not manners.lifted
+    manners.sent(TARGET, PING, 0, 0.0)
+    manners.sent(TARGET, 3, 10, 0.0)  # ends before
+    manners.sent(TARGET, 9, 10, 0.0)
+    assert manners.ready_at(TARGET, 10, 10, 0.0) <= 0.0
+    manners.answered(TARGET, 4, 10, TARGET ^ 1, 0.0)  # got there after all
+    assert manners.ready_at(TARGET, 10, 10, 0.0) == NEVER
+    assert manners.ready_at(TARGET, 3, 10, 0.0) <= 0.0
+    assert manners.ready_at(TARGET ^ 1, PING, 0, 0.0) <= 0.0
+    manners.revoke(TARGET)
+    manners.revoke(TARGET)
+    assert manners.ready_at(TARGET, 10, 10, 0.0) <= 0.0

@@ -2,6 +2,7 @@
 
 import errno
 import struct
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -340,10 +341,10 @@ class Failing(WorldTransport):
         super().__init__(bench.line, ME, bench.clock)
         self.errors = list(errors)
 
-    def send(self, message: bytes, destination: int, ttl: int) -> None:
+    def send_one(self, packet: bytes) -> None:
         if self.errors:
             raise self.errors.pop(0)
-        super().send(message, destination, ttl)
+        super().send_one(packet)
 
 
 def failing(*errors: Exception) -> Bench:
@@ -390,3 +391,39 @@ def test_limits_of_the_trace_are_the_jobs_and_the_settings() -> None:
     assert finding.trace is not None
     assert finding.trace.stop_reason == "max_hops"
     assert bench.line.ttls() == [64, 1, 2, 3, 4, 5, 6]
+
+
+def test_caps_change_while_it_runs() -> None:
+    bench = Bench()
+    bench.engine.set_caps(PER_NETWORK, PER_NEAR_HOP)
+    bench.run(*(Job(TARGET + 256 * index, FOREVER) for index in range(30)))
+    assert max(Counter(int(when) for when, packet in bench.line.seen if packet[8] == 1).values()) <= PER_NEAR_HOP.burst
+
+
+def test_a_lease_that_allows_few_packets_ends_when_they_are_spent() -> None:
+    bench = Bench()
+    bench.line.change = silent(3, 4, 5)
+    (finding,) = bench.run(Job(TARGET, FOREVER, packets=3))
+    assert finding.trace is not None
+    assert finding.trace.stop_reason == "capped"
+    assert [ttl for ttl in bench.line.ttls() if ttl == 64 or ttl >= 3] == [64, 3, 4]
+
+
+def test_what_is_opted_out_is_ended_in_hand() -> None:
+    bench = Bench()
+    bench.engine.submit(Job(TARGET, FOREVER))
+    bench.engine.submit(Job(TARGET + 256, FOREVER))
+    bench.engine.step(0.0)
+    bench.engine.withdraw(lambda address: address == TARGET)
+    findings = bench.drive(60.0)
+    assert [finding.job.address for finding in findings] == [TARGET, TARGET + 256]
+    assert sum(packet[16:20] == TARGET.to_bytes(4, "big") for _, packet in bench.line.seen) == 1
+
+
+def test_targets_behind_a_prohibition_are_told() -> None:
+    bench = Bench()
+    bench.line.change = lambda packet, answers: [
+        (answers[0][0], answers[0][1][:20] + b"\x03\x0d" + answers[0][1][22:]) if packet[8] == 2 else answers[0]
+    ]
+    bench.run(Job(TARGET, FOREVER))
+    assert list(bench.engine.prohibited) == [TARGET]
