@@ -1,8 +1,13 @@
-"""The loop between packets and the world: reads what workers send, holds answers back until they are due."""
+"""The loop between packets and the world: reads what workers send, holds answers back until they are due.
+
+Reading comes before computing: a packet's time is taken when it is read, and no packet is computed for longer than
+a slice before the devices are read again. So a route that takes a while to find makes nobody's answer late.
+"""
 
 import os
 import selectors
 import time
+from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
@@ -10,9 +15,10 @@ from typing import Any
 from lab.world.world import World
 
 MOST_WAITING = 200_000
-_BATCH = 64
-_LARGEST = 65_535
+_BATCH = 256
+_LARGEST = 4_096  # a device's MTU is 1,500
 _IDLE_S = 0.5
+_SLICE_S = 0.001
 
 Send = Callable[[bytes], object]
 
@@ -26,6 +32,7 @@ class Exchange:
         self._clock = clock
         self._began = clock()
         self._ports: dict[int, Send] = {}
+        self._came: deque[tuple[float, int, bytes]] = deque()
         self._waiting: list[tuple[float, int, int, bytes]] = []
         self._order = 0
         self._files = selectors.SelectSelector()  # its timeout is exact; epoll's is whole milliseconds
@@ -69,14 +76,26 @@ class Exchange:
         self.watch(packets, ready)
 
     def take(self, worker: int, packet: bytes) -> None:
-        """One packet from a worker."""
+        """One packet from a worker; `work` sees to it."""
         self.received += 1
-        for when, answer in self.world.receive(worker, packet, self._clock() - self._began):
-            if len(self._waiting) >= MOST_WAITING:
-                self.overflowed += 1
-                continue
-            self._order += 1
-            heappush(self._waiting, (when, self._order, worker, answer))
+        if len(self._came) >= MOST_WAITING:
+            self.overflowed += 1
+        else:
+            self._came.append((self._clock() - self._began, worker, packet))
+
+    def work(self) -> None:
+        """See to the packets that have come, for no longer than a slice of time and one packet more."""
+        came, until = self._came, self._clock() + _SLICE_S
+        while came:
+            now, worker, packet = came.popleft()
+            for when, answer in self.world.receive(worker, packet, now):
+                if len(self._waiting) >= MOST_WAITING:
+                    self.overflowed += 1
+                    continue
+                self._order += 1
+                heappush(self._waiting, (when, self._order, worker, answer))
+            if self._clock() > until:
+                return
 
     def deliver_due(self) -> float:
         """Deliver what is due; seconds until the next is."""
@@ -99,8 +118,9 @@ class Exchange:
     def turn(self, longest: float = _IDLE_S) -> None:
         """Deliver, then wait for packets until the next answer is due, at most `longest` seconds."""
         wait = min(self.deliver_due(), longest)
-        for key, _ in self._files.select(wait):
+        for key, _ in self._files.select(0.0 if self._came else wait):
             key.data()
+        self.work()
 
     def close(self) -> None:
         """Stop watching; the files are their owners'."""

@@ -1,6 +1,7 @@
 """One run of the lab, composed: world, lines, sockets, commands, truth; and its orderly end."""
 
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -30,6 +31,7 @@ from lab.world.world import World
 
 GRACE_S = 5.0
 MOST_ROWS = 10_000
+WARM_ROUTES, WARM_ROUTES_MORE = 200, 25  # in all, and for every worker
 SOCKET, TUN, AUTO = "socket", "tun", "auto"
 
 
@@ -243,6 +245,9 @@ def run(settings: Settings) -> int:
         stack.callback(reaper.close)
         folder = stack.enter_context(_folder(settings, reaper))
         world = World(settings.plan, settings.seed, packaged(), settings.workers + len(settings.attach))
+        world.warm(WARM_ROUTES + WARM_ROUTES_MORE * len(world.vantages))
+        gc.collect()
+        gc.freeze()  # tables and routers stay: no pass over them in the middle of a measurement
         exchange = Exchange(world)
         stack.callback(exchange.close)
         began = datetime.now(UTC).isoformat(timespec="milliseconds")

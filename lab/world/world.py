@@ -46,6 +46,13 @@ class World:
         self._routes: OrderedDict[tuple[int, int], Route] = OrderedDict()
         self._turn = 0
 
+    def warm(self, routes: int) -> None:
+        """Find so many routes spread over the clouds and workers, so that the first packets need not wait for that."""
+        prefixes, workers = self.networks.clouds.prefixes, len(self.vantages)
+        for step in range(routes if prefixes else 0):
+            prefix = prefixes[step * len(prefixes) // routes]
+            self.routes.route(self.vantages[step % workers], prefix.network + 1)
+
     def receive(self, worker: int, packet: bytes, now: float) -> Arrivals:
         """What comes back for a packet that a worker sends at `now`: (time of arrival, packet), often nothing."""
         head = _header_length(packet)

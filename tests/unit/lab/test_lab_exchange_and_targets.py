@@ -30,6 +30,7 @@ def test_answers_wait_until_they_are_due_and_come_in_order_of_time(make_world: M
     far, near = echo(world, TARGET), paris(world, TARGET, 1)
     loop.take(0, far)
     loop.take(0, near)
+    loop.work()
     wait = loop.deliver_due()
     assert got == []
     clock.now += wait
@@ -52,10 +53,12 @@ def test_what_can_not_be_delivered_is_counted(make_world: MakeWorld, monkeypatch
 
     loop.open_port(0, full)
     loop.take(0, echo(world, TARGET))
+    loop.work()
     clock.now += 5.0
     loop.deliver_due()
     loop.close_port(0)
     loop.take(0, echo(world, TARGET))
+    loop.work()
     clock.now += 5.0
     loop.deliver_due()
     assert loop.undelivered == 2
@@ -63,6 +66,29 @@ def test_what_can_not_be_delivered_is_counted(make_world: MakeWorld, monkeypatch
     for _ in range(5):
         loop.take(0, echo(world, TARGET))
     assert loop.overflowed == 2
+    loop.work()
+    loop.take(0, echo(world, TARGET))
+    loop.work()
+    assert loop.overflowed == 3
+    loop.close()
+
+
+def test_packets_are_answered_from_the_time_they_came_however_long_others_took(make_world: MakeWorld) -> None:
+    clock, world = Clock(), make_world("calm", jitter_ms=0.0)
+    loop = Exchange(world, clock)
+    seen: list[float] = []
+
+    def slow(_worker: int, _packet: bytes, now: float) -> list[tuple[float, bytes]]:
+        clock.now += 0.1
+        seen.append(now)
+        return []
+
+    world.receive = slow  # type: ignore[method-assign]  # a world that computes for long
+    for _ in range(3):
+        loop.take(0, b"packet")
+    for turns in range(1, 4):
+        loop.work()
+        assert seen == [0.0] * turns  # one packet a slice: between two the devices are read again
     loop.close()
 
 

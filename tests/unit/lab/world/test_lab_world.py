@@ -318,3 +318,14 @@ def test_workers_sit_on_different_lines(make_world: MakeWorld) -> None:
     assert len({(line.number, line.city) for line in world.vantages}) == 24
     assert len({line.source for line in world.vantages}) == 24
     assert all(line.source == line.gateway + 1 for line in world.vantages)
+
+
+def test_a_warm_world_is_the_same_world(make_world: MakeWorld) -> None:
+    warm, cold = make_world("hard", workers=2), make_world("hard", workers=2)
+    warm.warm(30)
+    assert warm.probed == {}
+    for ttl in range(1, 20):
+        assert warm.receive(0, paris(warm, TARGET, ttl), ttl * 1.0) == cold.receive(
+            0, paris(cold, TARGET, ttl), ttl * 1.0
+        )
+    World(PRESETS["calm"], 1, FACTS._replace(clouds=())).warm(5)
