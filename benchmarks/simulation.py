@@ -1,13 +1,13 @@
 """The engine against the lab's world in one process, under a clock that jumps from event to event."""
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Protocol
 
 from agents.core.measurement import Finding, Job
+from agents.core.reply import parse
 from agents.probe.engine import NS, Engine, EngineSettings
-from agents.probe.transport import BUFFER_SIZE, RECEIVE_BATCH, Deliver
-
-_HEADER = 20
+from agents.probe.transport import RECEIVE_BATCH, Deliver, one_by_one
 
 
 class PureWorld(Protocol):
@@ -41,14 +41,16 @@ class WorldTransport:
         self._arrivals: list[tuple[float, int, bytes]] = []
         self._count = 0
 
-    def send(self, message: bytes, destination: int, ttl: int) -> None:
-        """Into the world at once; its answers wait for their time."""
-        head = bytearray(b"\x45\0\0\0\0\0\x40\0\0\x01\0\0") + self._source + destination.to_bytes(4, "big")
-        head[2:4] = (_HEADER + len(message)).to_bytes(2, "big")
-        head[8] = ttl
-        for when, packet in self._world.receive(self._worker, bytes(head) + message, self._clock.now / NS):
+    def send(self, packets: Sequence[bytes]) -> int:
+        """Into the world at once; their answers wait for their time."""
+        return one_by_one(self.send_one, packets)
+
+    def send_one(self, packet: bytes) -> None:
+        """One packet, from this worker's address."""
+        sourced = packet[:12] + self._source + packet[16:]
+        for when, answer in self._world.receive(self._worker, sourced, self._clock.now / NS):
             self._count += 1
-            heappush(self._arrivals, (when, self._count, packet))
+            heappush(self._arrivals, (when, self._count, answer))
 
     def receive(self, timeout: float, deliver: Deliver) -> int:
         """Move on to the next answer, or by `timeout`."""
@@ -59,14 +61,9 @@ class WorldTransport:
         taken = 0
         while self._arrivals and int(self._arrivals[0][0] * NS) <= self._clock.now and taken < RECEIVE_BATCH:
             when, _, packet = heappop(self._arrivals)
-            buffer = bytearray(packet.ljust(BUFFER_SIZE, b"\0"))
-            deliver(buffer, len(packet), int(when * NS))
+            deliver(parse(packet, len(packet)), len(packet), int(when * NS))
             taken += 1
         return taken
-
-    def fileno(self) -> int:
-        """There is none."""
-        return -1
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -10,6 +10,9 @@ from hashlib import blake2s
 from struct import Struct
 
 _FLOW = Struct("!II")
+_START = Struct("!BBHHH")  # of the IP header: version and IHL, TOS, total length, identification, flags
+_DONT_FRAGMENT = 0x4000
+_ICMP_PROTOCOL = 1
 _ECHO_REQUEST = 0x0800  # type 8, code 0, as the first word of the packet
 MAX_CONTACT = 255
 
@@ -46,19 +49,36 @@ def contact_bytes(contact: str) -> bytes:
 
 
 class EchoTemplate:
-    """Builds the echo requests of one agent: identifier and contact are fixed, slot and checksum vary."""
+    """Builds the echo requests of one agent: identifier and contact are fixed, the rest varies.
 
-    __slots__ = ("_base", "_contact", "_identifier", "_layout", "size")
+    They are whole IPv4 packets, Don't Fragment set. The source may be left 0, and the header's checksum is:
+    the kernel fills them in.
+    """
+
+    __slots__ = ("_base", "_contact", "_identifier", "_layout", "_start", "size")
 
     def __init__(self, identifier: int, contact: str = "") -> None:
         self._identifier = identifier
         self._contact = contact_bytes(contact)
-        self._layout = Struct(f"!HHHH{len(self._contact)}sH")
+        self._layout = Struct(f"!8sBBxxIIHHHH{len(self._contact)}sH")
         self.size = self._layout.size
+        self._start = _START.pack(0x45, 0, self.size, 0, _DONT_FRAGMENT)
         words = Struct(f"!{len(self._contact) // 2}H").unpack(self._contact)
         self._base = _ECHO_REQUEST + identifier + sum(words)
 
-    def build(self, slot: int, checksum: int) -> bytes:
-        """The ICMP message with sequence number `slot` whose right checksum is `checksum`."""
+    def build(self, slot: int, checksum: int, destination: int, ttl: int, source: int = 0) -> bytes:
+        """The packet with sequence number `slot` whose right ICMP checksum is `checksum`; addresses are u32."""
         fudge = 0xFFFF - (self._base + slot + checksum) % 0xFFFF
-        return self._layout.pack(_ECHO_REQUEST, checksum, self._identifier, slot, self._contact, fudge)
+        return self._layout.pack(
+            self._start,
+            ttl,
+            _ICMP_PROTOCOL,
+            source,
+            destination,
+            _ECHO_REQUEST,
+            checksum,
+            self._identifier,
+            slot,
+            self._contact,
+            fudge,
+        )

@@ -13,19 +13,18 @@ from agents.core.flow import EchoTemplate, Flows
 from agents.core.manners import NEVER, Manners
 from agents.core.measurement import Finding, Job, Measurement
 from agents.core.pace import Bucket, Cap
-from agents.core.reply import PROHIBITED_CODES, UNREACHABLE, Reply, parse
+from agents.core.reply import PROHIBITED_CODES, UNREACHABLE, Reply
 from agents.core.trace import ForwardTrace
 from agents.core.wheel import Wheel
 from agents.probe.ring import ANSWERED, GIVEN_UP, LIVE, Ring
 from agents.probe.settings import Counters, EngineSettings
-from agents.probe.transport import Refused, Transport
+from agents.probe.transport import SEND_BATCH, Refused, Transport
 
 __all__ = ["NS", "Counters", "Engine", "EngineSettings"]
 
 NS = 1_000_000_000
 PING_TTL = 64
 FLOW = 0
-SEND_BATCH = 64  # then answers are read
 _TICK = NS // 20
 _WHEEL = 256
 _SHORTEST_TIMEOUT_MS, _LONGEST_TIMEOUT_MS = 1000.0, 3000.0
@@ -54,7 +53,6 @@ class Engine:
         trace_contact = settings.contact if settings.contact_in_traces else ""
         self.counters = Counters()
         self._transport = transport
-        self._send_message = transport.send
         self._settings = settings
         self._clock = clock
         self._wall = wall
@@ -159,21 +157,42 @@ class Engine:
 
     def _send_ready(self, now: int) -> None:
         """Let go what the rate allows, a batch at most."""
-        ready = self._ready
-        budget = self._bucket.available(now / NS, SEND_BATCH)
-        while budget and ready:
-            measurement = ready[0]
+        most = self._bucket.available(now / NS, SEND_BATCH)
+        packets, slots = self._choose(most, now)
+        while slots and now >= self._hold_until:
+            before = self._clock()
+            try:
+                count = self._transport.send(packets)
+            except (Refused, OSError) as error:
+                self._not_sent(slots[0], error, before)
+                count = 1
+            else:
+                self._sent(slots[:count], packets, before)
+            packets, slots = packets[count:], slots[count:]
+        for slot in reversed(slots):
+            self._ready.appendleft(self._taken_back(slot))
+
+    def _choose(self, most: int, now: int) -> tuple[list[bytes], list[int]]:
+        """The packets of at most so many probes that may go now, and the slots that they have been given."""
+        ready, ring = self._ready, self._ring
+        packets: list[bytes] = []
+        slots: list[int] = []
+        while ready and len(slots) < most:
+            slot = ring.next_slot(now)
+            if slot < 0:
+                break
+            measurement = ready.popleft()
             ttl = None if measurement.done else measurement.next_ttl()
             if ttl is None or self._must_wait(measurement, ttl, now):
-                ready.popleft()
                 measurement.queued = ttl is not None
                 continue
-            slot = self._ring.next_slot(now)
-            if slot < 0 or now < self._hold_until:
-                return
-            if self._send(measurement, slot, ttl):
-                self._bucket.spend(1)
-                budget -= 1
+            template = self._trace_template if ttl else self._ping_template
+            packets.append(template.build(slot, measurement.checksum, measurement.job.address, ttl or PING_TTL))
+            slots.append(slot)
+            ring.claim(slot, now, ttl, measurement)
+            if not self._manners.lifted:
+                self._manners.sent(measurement.job.address, ttl, measurement.distance, now / NS)
+        return packets, slots
 
     def _must_wait(self, measurement: Measurement, ttl: int, now: int) -> bool:
         """Whether its expiry has passed or a cap holds it back; then it has been seen to."""
@@ -195,46 +214,44 @@ class Engine:
         self._delayed.add(int(min(ready_at, job.expires) * NS), measurement)
         return True
 
-    def _send(self, measurement: Measurement, slot: int, ttl: int) -> bool:
-        job, ring = measurement.job, self._ring
-        template = self._trace_template if ttl else self._ping_template
-        message = template.build(slot, measurement.checksum)
-        sent_at = self._clock()
-        try:
-            self._send_message(message, job.address, ttl or PING_TTL)
-        except Refused:
-            self.counters.refused += 1
-            self._drop(measurement)
-            return False
-        except OSError as error:
-            self._send_failed(measurement, error, sent_at)
-            return False
-        self._ready.popleft()
-        measurement.queued = False
-        measurement.sent()
-        ring.claim(slot, sent_at, ttl, measurement)
-        self._awaited.add(sent_at + self._timeout(measurement), slot)
-        if not self._manners.lifted:
-            self._manners.sent(job.address, ttl, measurement.distance, sent_at / NS)
-        counters = self.counters
-        counters.sent += 1
-        counters.sent_bytes += len(message) + 20
-        return True
+    def _sent(self, slots: list[int], packets: list[bytes], before: int) -> None:
+        """The packets of these slots have left, one after the other since `before`."""
+        ring, awaited = self._ring, self._awaited
+        took = (self._clock() - before) // len(slots)
+        sent_at = before
+        for slot in slots:
+            measurement = ring.owner[slot]
+            assert measurement is not None  # only claimed slots are sent
+            measurement.queued = False
+            measurement.sent()
+            ring.sent_at[slot] = sent_at
+            awaited.add(sent_at + self._timeout(measurement), slot)
+            sent_at += took
+        self._bucket.spend(len(slots))
+        self.counters.sent += len(slots)
+        self.counters.sent_bytes += sum(map(len, packets[: len(slots)]))
 
-    def _send_failed(self, measurement: Measurement, error: OSError, now: int) -> None:
+    def _not_sent(self, slot: int, error: Refused | OSError, now: int) -> None:
         """A full queue or a line that is down is waited out; anything else is this target's own."""
-        self.counters.send_errors += 1
-        if error.errno in _BUSY:
-            self._hold_until = now + _HOLD_BUSY
-        elif error.errno in _LINE_DOWN:
-            self._hold_until = now + _HOLD_DOWN
+        measurement = self._taken_back(slot)
+        number = error.errno if isinstance(error, OSError) else None
+        if number in _BUSY or number in _LINE_DOWN:
+            self._hold_until = now + (_HOLD_BUSY if number in _BUSY else _HOLD_DOWN)
+            self._ready.appendleft(measurement)
         else:
-            self._drop(measurement)
+            measurement.stop("stopped")
+            self._finish(measurement)
+        if isinstance(error, Refused):
+            self.counters.refused += 1
+        else:
+            self.counters.send_errors += 1
 
-    def _drop(self, measurement: Measurement) -> None:
-        self._ready.popleft()
-        measurement.stop("stopped")
-        self._finish(measurement)
+    def _taken_back(self, slot: int) -> Measurement:
+        """The measurement of a slot whose packet did not leave."""
+        measurement = self._ring.owner[slot]
+        assert measurement is not None  # only claimed slots are taken back
+        self._ring.unclaim(slot)
+        return measurement
 
     def _timeout(self, measurement: Measurement) -> int:
         patience_ms = _TIMEOUT_RTTS * (measurement.slowest_ms or self._srtt_ms)
@@ -254,12 +271,11 @@ class Engine:
                 measurement.missed(ring.ttl[slot])
                 self._go_on(measurement, now)
 
-    def _take(self, packet: bytearray, length: int, arrived: int) -> None:
+    def _take(self, reply: Reply | None, length: int, arrived: int) -> None:
         """One received packet: find its probe, tell the measurement, see what it wants next."""
         counters, ring = self.counters, self._ring
         counters.received += 1
         counters.received_bytes += length
-        reply = parse(packet, length)
         slot = -1 if reply is None else ring.match(reply)
         if reply is None or slot < 0:
             counters.stray += 1

@@ -6,7 +6,7 @@ even if a route changes. Loopback is always open, for self-tests. Other special-
 (RFC 6890) never are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from agents.probe.routes import Route, device_driver, read_routes
@@ -15,6 +15,7 @@ from hopmap.data.special import special_use, special_use_of_prefix
 LAB_DEVICE = "hoplab0"
 _LAB_DRIVER = "tun"
 _LOOPBACK_OCTET = 127
+_DESTINATION = 16  # where it begins in a header
 _SPECIAL_OCTETS = [special_use_of_prefix(octet << 24, 8) is not None for octet in range(256)]
 
 
@@ -66,6 +67,14 @@ class Guard:
         if octet == _LOOPBACK_OCTET:
             return self.device is None  # bound to the lab's device, loopback can't be reached
         return self._public and special_use(address) is None
+
+    def passes(self, packets: Sequence[bytes]) -> int:
+        """How many IPv4 packets may leave before the first that may not, by the destinations in their headers."""
+        quick = self._quick
+        for place, packet in enumerate(packets):
+            if not quick[packet[_DESTINATION]] and not self.allows(int.from_bytes(packet[16:20], "big")):
+                return place
+        return len(packets)
 
 
 def lab_is_the_only_way_out(namespace: Namespace) -> bool:

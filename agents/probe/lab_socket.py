@@ -5,17 +5,14 @@ The greeting is `HELLO 1 WORKER` and the answer `OK ADDRESS`, our own address th
 
 import select
 import socket
-from collections.abc import Callable
-from struct import Struct
+from collections.abc import Callable, Sequence
 from time import monotonic_ns
 
-from agents.probe.transport import BUFFER_SIZE, RECEIVE_BATCH, Deliver
+from agents.core.reply import parse
+from agents.probe.transport import BUFFER_SIZE, RECEIVE_BATCH, Deliver, one_by_one
 from hopmap import addresses
 from hopmap.errors import UserError, one_line
 
-_IP = Struct("!BBHHHBBHII")
-_IP_HEADER = 20
-_DONT_FRAGMENT = 0x4000
 _GREETING_TIMEOUT = 5.0
 _SOCKET_BUFFER = 4 << 20
 
@@ -36,7 +33,7 @@ class LabSocket:
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
 
-    def _greet(self, path: str, worker: int) -> int:
+    def _greet(self, path: str, worker: int) -> bytes:
         self._socket.settimeout(_GREETING_TIMEOUT)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
         try:
@@ -51,15 +48,16 @@ class LabSocket:
         if word != "OK":
             raise UserError(f"the lab at {path} refused this worker: {rest or word or 'it hung up'}")
         try:
-            return addresses.number(rest.strip())
+            return addresses.number(rest.strip()).to_bytes(4, "big")
         except ValueError as error:
             raise UserError(f"the lab at {path} gave no source address: {one_line(error)}") from error
 
-    def send(self, message: bytes, destination: int, ttl: int) -> None:
-        """Send an ICMP message; OSError when the lab is gone or can't take more now."""
-        size = _IP_HEADER + len(message)
-        header = _IP.pack(0x45, 0, size, 0, _DONT_FRAGMENT, ttl, socket.IPPROTO_ICMP, 0, self._source, destination)
-        self._socket.send(header + message)
+    def send(self, packets: Sequence[bytes]) -> int:
+        """See Transport. OSError when the lab is gone or can't take more now."""
+        return one_by_one(self._send_one, packets)
+
+    def _send_one(self, packet: bytes) -> None:
+        self._socket.send(b"".join((packet[:12], self._source, packet[16:])))
 
     def receive(self, timeout: float, deliver: Deliver) -> int:
         """See Transport. OSError (ConnectionResetError) when the lab has gone."""
@@ -72,12 +70,8 @@ class LabSocket:
                 return count
             if not length:
                 raise ConnectionResetError("the lab closed its socket")
-            deliver(self._buffer, length, self._clock())
+            deliver(parse(self._buffer, length), length, self._clock())
         return RECEIVE_BATCH
-
-    def fileno(self) -> int:
-        """The socket's descriptor."""
-        return self._socket.fileno()
 
     def close(self) -> None:
         """Leave the lab."""

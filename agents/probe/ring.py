@@ -37,7 +37,7 @@ class Ring:
         return slot
 
     def claim(self, slot: int, now: int, ttl: int, owner: Measurement) -> None:
-        """A probe left in `slot`, the one `next_slot` gave."""
+        """A probe is about to leave in `slot`, the one `next_slot` gave."""
         self._next = (slot + 1) % SLOTS
         self.sent_at[slot] = now
         self.target[slot] = owner.job.address
@@ -46,6 +46,14 @@ class Ring:
         self.state[slot] = LIVE
         self.owner[slot] = owner
         owner.slots.append(slot)
+
+    def unclaim(self, slot: int) -> None:
+        """The probe did not leave."""
+        owner = self.owner[slot]
+        if owner is not None:
+            owner.slots.remove(slot)
+        self.owner[slot] = None
+        self.state[slot] = FREE
 
     def release(self, owner: Measurement) -> None:
         """The owner wants to hear no more; answers to its probes are still told from strays."""

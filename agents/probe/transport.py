@@ -1,13 +1,15 @@
-"""What the engine needs of a way to send echo requests and to hear their answers."""
+"""What the engine needs of a way to send probes and to hear their answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-Deliver = Callable[[bytearray, int, int], None]
-"""Takes a buffer, how many of its bytes are one whole IPv4 packet, and its arrival in monotonic nanoseconds.
-The buffer is used again afterwards."""
+from agents.core.reply import Reply
+
+Deliver = Callable[[Reply | None, int, int], None]
+"""Takes an answer, the length of its packet and its arrival in monotonic nanoseconds; None is no answer to a probe."""
 
 RECEIVE_BATCH = 256  # answers taken in one go, so that sending is not starved
+SEND_BATCH = 64  # packets sent in one go, so that answers are read in between
 BUFFER_SIZE = 2048
 
 
@@ -20,14 +22,26 @@ class Transport(Protocol):
 
     mode: str
 
-    def send(self, message: bytes, destination: int, ttl: int) -> None:
-        """Send an ICMP message to a u32; Refused by the guard, OSError from below."""
+    def send(self, packets: Sequence[bytes]) -> int:
+        """Send whole IPv4 packets (SEND_BATCH at most; a source of 0 is filled in) in order; how many left.
+
+        Refused by the guard or OSError from below when not even the first did.
+        """
 
     def receive(self, timeout: float, deliver: Deliver) -> int:
         """Wait up to `timeout` seconds for answers, hand over those that are there, say how many (at most a batch)."""
 
-    def fileno(self) -> int:
-        """The descriptor that turns readable when answers are there."""
-
     def close(self) -> None:
         """Give it back."""
+
+
+def one_by_one(send: Callable[[bytes], object], packets: Sequence[bytes]) -> int:
+    """`Transport.send` in terms of a call that sends one packet, or raises Refused or OSError."""
+    for place, packet in enumerate(packets):
+        try:
+            send(packet)
+        except (Refused, OSError):
+            if place:
+                return place
+            raise
+    return len(packets)

@@ -18,6 +18,9 @@ from hopmap.addresses import number
 PUBLIC = number("8.8.8.8")
 MESSAGE = bytes.fromhex("0800f7fe0001000000000000")
 
+def packet(message, destination, ttl):
+    return struct.pack("!BBHHHBBHII", 0x45, 0, 20 + len(message), 0, 0x4000, ttl, 1, 0, 0, destination) + message
+
 def ip(*words):
     subprocess.run(["ip", *words], check=True)
 
@@ -63,12 +66,12 @@ def test_the_lab_is_recognised_and_probes_go_to_its_device() -> None:
         found = guard()
         assert (found.device, found.reach) == ("hoplab0", "the lab only")
         transport = KernelTransport(1, found)
-        transport.send(MESSAGE, PUBLIC, 7)
-        (packet,) = packets(lab)
-        assert (packet[8], packet[16:20], packet[20:]) == (7, bytes([8, 8, 8, 8]), MESSAGE)
+        transport.send([packet(MESSAGE, PUBLIC, 7)])
+        (sent,) = packets(lab)
+        assert (sent[8], sent[16:20], sent[20:]) == (7, bytes([8, 8, 8, 8]), MESSAGE)
         for address in ("127.0.0.1", "10.1.2.4", "192.168.0.1", "224.0.0.1"):
             try:
-                transport.send(MESSAGE, number(address), 7)
+                transport.send([packet(MESSAGE, number(address), 7)])
             except Refused:
                 continue
             raise AssertionError(address)
@@ -86,13 +89,13 @@ def test_a_way_out_that_comes_later_is_not_taken() -> None:
         transport = KernelTransport(1, guard())
         other = tun("out0")
         ip("route", "add", "8.8.8.0/24", "dev", "out0")
-        transport.send(MESSAGE, PUBLIC, 7)
+        transport.send([packet(MESSAGE, PUBLIC, 7)])
         assert packets(other) == []
         assert len(packets(lab)) == 1
         assert guard().device is None
         ip("link", "delete", "hoplab0")
         try:
-            transport.send(MESSAGE, PUBLIC, 7)
+            transport.send([packet(MESSAGE, PUBLIC, 7)])
         except OSError:
             pass
         else:
@@ -129,7 +132,7 @@ def test_any_second_way_out_closes_the_guard(making: str, way_out: str) -> None:
         assert not found.allows(PUBLIC)
         transport = KernelTransport(1, found)
         try:
-            transport.send(MESSAGE, PUBLIC, 7)
+            transport.send([packet(MESSAGE, PUBLIC, 7)])
         except Refused:
             pass
         else:
@@ -158,7 +161,7 @@ def test_an_empty_namespace_is_not_the_lab_but_loopback_works() -> None:
         found = guard()
         assert found.reach.startswith("loopback only")
         transport = KernelTransport(1, found)
-        transport.send(bytes.fromhex("0800f7fe00010000") + bytes(2), number("127.0.0.1"), 64)
-        assert transport.receive(2.0, lambda packet, length, stamp: None) == 1
+        transport.send([packet(bytes.fromhex("0800f7fe00010000") + bytes(2), number("127.0.0.1"), 64)])
+        assert transport.receive(2.0, lambda reply, length, stamp: None) == 1
         """
     )

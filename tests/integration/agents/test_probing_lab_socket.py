@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.core.flow import EchoTemplate
 from agents.core.measurement import Job
 from agents.probe.engine import Engine, EngineSettings
 from agents.probe.lab_socket import LabSocket
@@ -95,9 +96,9 @@ def test_packets_go_both_ways(lab: Lab) -> None:
 
 def test_a_lab_that_goes_away_is_an_error(lab: Lab) -> None:
     transport = LabSocket(lab.path)
-    transport.send(b"\x08" + bytes(9), number("198.51.100.9"), 64)
+    transport.send([EchoTemplate(0x5151).build(0, 1, number("198.51.100.9"), 64)])
     with pytest.raises(ConnectionResetError, match="closed"):
-        transport.receive(5.0, lambda packet, length, stamp: None)
+        transport.receive(5.0, lambda reply, length, stamp: None)
     transport.close()
 
 

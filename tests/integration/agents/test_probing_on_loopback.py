@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from agents.core.flow import EchoTemplate
 from agents.core.measurement import Finding, Job
 from agents.probe.engine import Engine, EngineSettings
 from agents.probe.guard import Guard, LiveNamespace
@@ -45,7 +46,7 @@ def test_hundreds_of_hosts_are_pinged_and_traced(transport: KernelTransport) -> 
     for finding in findings:
         assert (finding.ping.sent, finding.ping.received) == (1, 1)
         assert finding.ping.reply_ttl == 64
-        assert 0 < finding.ping.rtts_ms[0] < 1000
+        assert 0 <= finding.ping.rtts_ms[0] < 1000
         assert finding.trace is not None
         assert [(hop.ttl, hop.address) for hop in finding.trace.hops] == [(1, text(finding.job.address))]
     assert engine.counters.stray == 0
@@ -54,14 +55,12 @@ def test_hundreds_of_hosts_are_pinged_and_traced(transport: KernelTransport) -> 
 
 def test_an_answer_that_waited_to_be_read_has_its_own_time(transport: KernelTransport) -> None:
     stamps: list[int] = []
-    message = b"\x08\0" + bytes(2) + IDENTIFIER.to_bytes(2, "big") + bytes(4)
-    checksum = 0xFFFF - (0x0800 + IDENTIFIER)
-    message = message[:2] + checksum.to_bytes(2, "big") + message[4:]
+    packet = EchoTemplate(IDENTIFIER).build(0, 0x1234, LOOPBACK + 1, 64)
     before = time.monotonic_ns()
-    transport.send(message, LOOPBACK + 1, 64)
+    assert transport.send([packet]) == 1
     after = time.monotonic_ns()
     time.sleep(0.05)
-    assert transport.receive(1.0, lambda packet, length, stamp: stamps.append(stamp)) == 1
+    assert transport.receive(1.0, lambda reply, length, stamp: stamps.append(stamp)) == 1
     assert before - 1_000_000 <= stamps[0] <= after + 20_000_000
 
 
@@ -70,7 +69,7 @@ def test_nothing_but_loopback_is_let_out_here(transport: KernelTransport, addres
     if Guard("", LiveNamespace()).device is not None:
         pytest.skip("runs inside the lab")
     with pytest.raises(Refused):
-        transport.send(b"", number(address), 64)
+        transport.send([EchoTemplate(IDENTIFIER).build(0, 1, number(address), 64)])
     engine = Engine(transport, SETTINGS)
     (finding,) = run(engine, [Job(number(address), time.monotonic() + 60)])
     assert finding.ping.sent == 0

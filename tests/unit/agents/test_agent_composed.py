@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,12 @@ class SilentWire:
 
     mode = "silent"
 
-    def send(self, message: bytes, destination: int, ttl: int) -> None:
+    def send(self, packets: Sequence[bytes]) -> int:
         raise AssertionError("nothing was to be sent")
 
     def receive(self, timeout: float, deliver: Any) -> int:
         time.sleep(min(timeout, 0.01))
         return 0
-
-    def fileno(self) -> int:
-        return -1
 
     def close(self) -> None:
         pass
@@ -83,7 +81,7 @@ def test_a_delivery_that_hangs_does_not_hold_up_the_end(tmp_path: Path, monkeypa
     agent.run(stop)
     assert time.monotonic() - began < 5
     assert agent.spool.waiting == 1
-    assert agent.unready() == "the agent is stopping"
+    assert agent.vitals().unready() == "the agent is stopping"
     assert agent.vitals().health()["status"] == "stopping"
     released.set()
     agent.spool.close()

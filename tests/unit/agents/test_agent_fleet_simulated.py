@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agents.config import AgentSettings
+from agents.core.reply import parse
 from agents.daemon import Agent
 from agents.probe.transport import Deliver
 from agents.sinks import Taken
@@ -50,25 +51,24 @@ class VirtualWire:
         self.coming: deque[tuple[float, bytearray]] = deque()
         self.sent: list[tuple[float, int]] = []
 
-    def send(self, message: bytes, destination: int, ttl: int) -> None:
-        self.sent.append((self.clock.now, destination))
-        echo = bytearray(b"\0\0" + message[2:])
-        checksum = int.from_bytes(message[2:4], "big") + 0x0800
-        echo[2:4] = ((checksum & 0xFFFF) + (checksum >> 16)).to_bytes(2, "big")
-        header = bytearray(b"\x45\0\0\0\0\0\0\0\x3c\x01\0\0") + destination.to_bytes(4, "big") + HOME.to_bytes(4, "big")
-        header[2:4] = (20 + len(echo)).to_bytes(2, "big")
-        self.coming.append((self.clock.now + 0.03, header + echo))
+    def send(self, packets: Sequence[bytes]) -> int:
+        for packet in packets:
+            self.sent.append((self.clock.now, int.from_bytes(packet[16:20], "big")))
+            echo = bytearray(b"\0\0" + packet[22:])
+            checksum = int.from_bytes(packet[22:24], "big") + 0x0800
+            echo[2:4] = ((checksum & 0xFFFF) + (checksum >> 16)).to_bytes(2, "big")
+            header = bytearray(packet[:20])
+            header[12:20] = packet[16:20] + HOME.to_bytes(4, "big")
+            self.coming.append((self.clock.now + 0.03, header + echo))
+        return len(packets)
 
     def receive(self, timeout: float, deliver: Deliver) -> int:
         count = 0
         while self.coming and self.coming[0][0] <= self.clock.now:
             arrived, packet = self.coming.popleft()
-            deliver(packet, len(packet), int(arrived * 1e9))
+            deliver(parse(packet, len(packet)), len(packet), int(arrived * 1e9))
             count += 1
         return count
-
-    def fileno(self) -> int:
-        return -1
 
     def close(self) -> None:
         pass

@@ -22,22 +22,25 @@ def ones_complement_sum(message: bytes) -> int:
 @given(identifier=WORD, slot=WORD, checksum=st.integers(1, 0xFFFE), contact=CONTACT)
 def test_the_checksum_asked_for_is_the_right_one(identifier: int, slot: int, checksum: int, contact: str) -> None:
     template = EchoTemplate(identifier, contact)
-    message = template.build(slot, checksum)
+    packet = template.build(slot, checksum, 0xCB007107, 9)
+    message = packet[20:]
     assert ones_complement_sum(message) == 0xFFFF
     assert struct.unpack_from("!BBHHH", message) == (8, 0, checksum, identifier, slot)
-    assert len(message) == template.size
     assert len(message) % 2 == 0
+    header = struct.unpack("!BBHHHBBHII", packet[:20])
+    assert header == (0x45, 0, len(packet), 0, 0x4000, 9, 1, 0, 0, 0xCB007107)
+    assert len(packet) == template.size
 
 
 @given(contact=CONTACT.filter(bool))
 def test_the_contact_comes_first_and_ends_in_nul(contact: str) -> None:
-    payload = EchoTemplate(1, contact).build(2, 3)[8:]
+    payload = EchoTemplate(1, contact).build(2, 3, 4, 5)[28:]
     assert payload[: len(contact) + 1] == contact.encode() + b"\0"
     assert payload[:-2].rstrip(b"\0") == contact.encode()
 
 
 def test_without_a_contact_a_packet_is_thirty_bytes() -> None:
-    assert EchoTemplate(1).size + 20 == 30
+    assert EchoTemplate(1).size == 30
 
 
 @pytest.mark.parametrize("contact", ["mailto:ä@example.org", "a\nb", "x" * (MAX_CONTACT + 1)])

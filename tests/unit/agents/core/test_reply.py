@@ -30,8 +30,12 @@ def ip(source: int, destination: int, body: bytes, *, ttl: int = 50, options: by
     )
 
 
+def request(identifier: int = IDENTIFIER, slot: int = SLOT, checksum: int = CHECKSUM, contact: str = "") -> bytes:
+    return EchoTemplate(identifier, contact).build(slot, checksum, TARGET, 64)[20:]
+
+
 def probe(options: bytes = b"", ttl: int = 1) -> bytes:
-    return ip(ME, TARGET, EchoTemplate(IDENTIFIER).build(SLOT, CHECKSUM), ttl=ttl, options=options)
+    return ip(ME, TARGET, request(), ttl=ttl, options=options)
 
 
 def error(
@@ -46,8 +50,7 @@ def parsed(packet: bytes) -> Reply | None:
 
 
 def test_an_echo_reply_gives_the_probe_back() -> None:
-    request = EchoTemplate(IDENTIFIER, "mailto:me@example.org").build(SLOT, CHECKSUM)
-    body = b"\0\0\0\0" + request[4:]
+    body = b"\0\0\0\0" + request(contact="mailto:me@example.org")[4:]
     body = body[:2] + struct.pack("!H", internet_checksum(body)) + body[4:]
     reply = parsed(ip(TARGET, ME, body, ttl=57))
     assert reply == Reply(TARGET, 57, 0, 0, TARGET, CHECKSUM, IDENTIFIER, SLOT)
@@ -56,8 +59,7 @@ def test_an_echo_reply_gives_the_probe_back() -> None:
 
 @given(checksum=st.integers(1, 0xFFFE), slot=st.integers(0, 0xFFFF), identifier=st.integers(0, 0xFFFF))
 def test_every_echo_reply_shows_its_flow(checksum: int, slot: int, identifier: int) -> None:
-    request = EchoTemplate(identifier).build(slot, checksum)
-    body = b"\0\0\0\0" + request[4:]
+    body = b"\0\0\0\0" + request(identifier, slot, checksum)[4:]
     body = body[:2] + struct.pack("!H", internet_checksum(body)) + body[4:]
     reply = parsed(ip(TARGET, ME, body))
     assert reply is not None
