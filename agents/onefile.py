@@ -6,6 +6,8 @@ from hopmap.__main__ import Command, dispatch
 
 COMMANDS = {
     "agent": Command("agents.command", "the worker: ping targets, trace those that answer, hand results in"),
+    "ping": Command("agents.terminal.ping", "ping hosts: a live table of loss and round-trip times"),
+    "trace": Command("agents.terminal.trace", "the route to a host: a live table of hops, loss and times"),
     "check-config": Command("hopmap.check_config", "say what is wrong with a configuration file, start nothing"),
 }
 HELP = """\

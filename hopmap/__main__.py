@@ -21,6 +21,8 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "up": Command("hopmap.up.command", "run everything on this machine and watch the map grow"),
     "agent": Command("agents.command", "the worker: ping targets, trace those that answer, hand results in"),
+    "ping": Command("agents.terminal.ping", "ping hosts: a live table of loss and round-trip times"),
+    "trace": Command("agents.terminal.trace", "the route to a host: a live table of hops, networks, loss and times"),
     "input": Command("services.input.command", "the service that says what to probe next", "services"),
     "output": Command("services.output.command", "the service that takes results and gives hops back", "services"),
     "manager": Command("manager.command", "the web UI and control plane", "manager"),

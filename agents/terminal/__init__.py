@@ -1,0 +1,1 @@
+"""`hopmap ping` and `hopmap trace`: measuring by hand, for people at a terminal."""
