@@ -9,8 +9,9 @@ from types import FrameType
 
 from agents.clock import SystemClock
 from agents.config import AgentSettings
-from agents.daemon import Agent, open_transport
+from agents.daemon import Agent
 from agents.health import HealthServer, Vitals, listen, listen_unix
+from agents.opening import open_transport
 from hopmap import config, logs
 
 EXAMPLES = """\

@@ -26,7 +26,7 @@ class Intake:
         rng: Callable[[], float],
         interval: float,
         batch: int,
-        may_ask: Callable[[float], bool],
+        may_ask: Callable[[], bool],
         once: bool = False,
     ) -> None:
         self._sources = sources
@@ -57,7 +57,7 @@ class Intake:
     def step(self) -> float:
         """Ask if it is time; how long to wait before the next step."""
         now = self._steady()
-        if len(self._queue) * 2 > self._batch or (self._once and self.dry) or not self._may_ask(now):
+        if len(self._queue) * 2 > self._batch or (self._once and self.dry) or not self._may_ask():
             return _LOOK_AGAIN
         place = self._failover.choose(now)
         if now < self._idle_until or place is None:

@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,15 @@ class SilentWire:
 
     mode = "silent"
 
-    def send(self, packets: Sequence[bytes]) -> int:
+    def send(self, message: bytes, destination: int, ttl: int) -> None:
         raise AssertionError("nothing was to be sent")
 
     def receive(self, timeout: float, deliver: Any) -> int:
         time.sleep(min(timeout, 0.01))
         return 0
+
+    def fileno(self) -> int:
+        return -1
 
     def close(self) -> None:
         pass

@@ -78,7 +78,7 @@ class Rig:
         self.cooldown = self.open_cooldown()
         self.intake = Intake(
             [self], counts=self.counts, steady=clock.steady, rng=lambda: 1.0, interval=0.0, batch=100,
-            may_ask=lambda now: True,
+            may_ask=lambda: True,
         )  # fmt: skip
         self.probing = Probing(
             self.engine, self.intake, spool=self.spool, cooldown=self.cooldown, orders=self.orders, counts=self.counts,

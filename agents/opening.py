@@ -1,0 +1,72 @@
+"""What the settings ask for, opened: sockets, the engine's settings, the flow key, the operator's opt-outs."""
+
+import secrets
+from pathlib import Path
+from zlib import crc32
+
+from agents.clock import steady_ns
+from agents.config import AgentSettings
+from agents.core.optouts import OptOuts, read_prefixes
+from agents.core.pace import per_near_hop, per_network
+from agents.probe.engine import EngineSettings
+from agents.probe.guard import Guard, LiveNamespace
+from agents.probe.kernel import KernelTransport
+from agents.probe.lab_socket import LabSocket
+from agents.probe.transport import Transport
+from hopmap.errors import UserError, one_line
+from hopmap.identity import instance_id, write_whole
+
+_PACKETS_PER_TARGET = 10  # about; decides how far ahead to lease
+_AHEAD_SECONDS = 60.0
+
+
+def engine_settings(settings: AgentSettings, instance: str) -> EngineSettings:
+    """How the engine is to probe. UserError when the state directory can't keep the flow key."""
+    rates = settings.rates()
+    return EngineSettings(
+        identifier=crc32(instance.encode()) & 0xFFFF,
+        flow_key=_flow_key(Path(settings.state_dir)),
+        contact=settings.contact,
+        packets_per_second=rates.packets_per_second,
+        per_network=per_network(rates.per_prefix_per_second),
+        per_near_hop=per_near_hop(rates.per_router_per_second),
+    )
+
+
+def open_transport(settings: AgentSettings) -> Transport:
+    """The kernel's sockets behind the guard, or the lab's socket. UserError when neither can be had."""
+    path = settings.lab_socket()
+    if path is not None:
+        return LabSocket(path, settings.lab_worker, clock=steady_ns)
+    identifier = crc32(instance_id(Path(settings.state_dir), "agent").encode()) & 0xFFFF
+    return KernelTransport(identifier, Guard(settings.contact, LiveNamespace()), clock=steady_ns)
+
+
+def _flow_key(state_dir: Path) -> bytes:
+    """The secret that flows are derived from; kept, so that a target is seen through the same flow for good."""
+    path = state_dir / "flow-key"
+    try:
+        key = path.read_bytes() if path.exists() else b""
+        if len(key) != 16:
+            key = secrets.token_bytes(16)
+            write_whole(path, key)
+    except OSError as error:
+        raise UserError(f"cannot use {path}: {one_line(error)}") from error
+    return key
+
+
+def ahead(settings: AgentSettings) -> int:
+    """How many targets to have at hand: about a minute's work, so that leases do not run out in the queue."""
+    return min(settings.batch_targets, max(1, int(settings.packets_per_second * _AHEAD_SECONDS / _PACKETS_PER_TARGET)))
+
+
+def own_opt_outs(file: str | None) -> OptOuts:
+    """The operator's own list. UserError says what is wrong with it."""
+    if file is None:
+        return OptOuts()
+    try:
+        return OptOuts(read_prefixes(Path(file).read_text(encoding="utf-8").splitlines()))
+    except OSError as error:
+        raise UserError(f"cannot read opt_outs {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"opt_outs {file}: {one_line(error)}") from error
