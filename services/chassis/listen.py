@@ -22,6 +22,7 @@ import waitress.wasyncore
 from hopmap import systemd
 from hopmap.errors import UserError
 from hopmap.logs import event
+from services.chassis import channel
 from services.chassis.app import Service
 
 if TYPE_CHECKING:
@@ -91,14 +92,16 @@ def check_free(where: Sequence[Address]) -> None:
 
 
 class Listener:
-    """One bound address and the application behind it, served by threads of its own."""
+    """One bound address and the application behind it, served by threads of its own. `direct` is asked first."""
 
-    def __init__(self, app: "WSGIApplication", address: Address, bounds: Bounds) -> None:
+    def __init__(
+        self, app: "WSGIApplication", address: Address, bounds: Bounds, direct: channel.Direct | None = None
+    ) -> None:
         self.address = address
         self._server = waitress.server.create_server(
             app,
             sockets=[_bind(address)],
-            threads=bounds.threads,
+            _dispatcher=channel.Pool(bounds.threads, direct),
             connection_limit=bounds.connections,
             channel_timeout=bounds.idle_seconds,
             max_request_body_size=bounds.body_bytes,
@@ -107,6 +110,7 @@ class Listener:
             clear_untrusted_proxy_headers=True,
             ident=None,
         )
+        self._server.channel_class = channel.Channel
         self._thread = threading.Thread(target=self._server.run, name=f"listen {address}", daemon=True)
 
     def start(self) -> None:
@@ -115,8 +119,8 @@ class Listener:
 
     def busy(self) -> bool:
         """Whether an answer is being made or is still on its way out."""
-        channels = list(self._server.active_channels.values())
-        return any(channel.requests or channel.total_outbufs_len for channel in channels)
+        connections = list(self._server.active_channels.values())
+        return any(one.requests or one.total_outbufs_len for one in connections)
 
     def stop_accepting(self) -> None:
         """Take no more connections; those that are open go on."""

@@ -21,6 +21,7 @@ from services.input.core import listing
 from services.input.core.frontier import NewPrefix
 from services.input.core.seeding import choose
 from services.input.hot import HotTargets
+from services.input.places import PlaceKeeper
 from services.input.state import State
 from services.input.status import status
 
@@ -61,8 +62,8 @@ def run(argv: list[str]) -> int:
     import_bytes = given.max_import_mb << 20
     wsgi = app.make(service, state, lease_seconds=given.lease_seconds, import_bytes=import_bytes)
     bounds = listen.Bounds(body_bytes=max(import_bytes, app.CONTROL_BYTES))
-    hot = HotTargets(wsgi, service, state, given.lease_seconds)
-    listeners = [listen.Listener(hot, address, bounds) for address in where]
+    hot = HotTargets(service, state, given.lease_seconds)
+    listeners = [listen.Listener(wsgi, address, bounds, hot.answer) for address in where]
     tending = Tending(state, opt_outs)
     tending.start()
     return listen.run(service, listeners, tending.close)
@@ -121,22 +122,25 @@ class OptOutFile:
 
 
 class Tending:
-    """The thread that looks after the state: snapshots, and the opt-out file."""
+    """The threads that look after the state: snapshots and the opt-out file; consumers' places."""
 
     def __init__(self, state: State, opt_outs: OptOutFile) -> None:
         self._state = state
         self._opt_outs = opt_outs
         self._stop = Event()
         self._thread = Thread(target=self._tend, name="tending", daemon=True)
+        self._places = PlaceKeeper(state.places, state.keep_places)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+        self._places.start()
 
     def close(self) -> None:
         """End, and close the state."""
         self._stop.set()
         self._thread.join()
+        self._places.close()
         self._state.close()
 
     def _tend(self) -> None:

@@ -25,8 +25,9 @@ from services.chassis.problem import Problem
 from services.input.core import columns, record
 from services.input.core.frontier import Frontier, Judged, Learnt, Limits, NewPrefix, Record
 from services.input.core.rotation import Cursor
-from services.input.core.serving import Drawn, draw
+from services.input.core.serving import Drawn, Keep, draw
 from services.input.log import LogError
+from services.input.places import Places
 from services.input.store import Replayed, Store
 
 _log = logging.getLogger(__name__)
@@ -35,6 +36,10 @@ _SLICE = 250  # of a batch that is taken in under one hold of the lock
 _TURN_SECONDS = 0.0005
 T = TypeVar("T")
 _PAUSE = 10  # calls of `tend` from one failed snapshot to the next try
+
+
+class _NotDurable(Exception):
+    """A place must be durable before more is handed out."""
 
 
 class State:
@@ -47,6 +52,8 @@ class State:
         self._limits = limits
         self._clock = clock
         self._pause = 0
+        self._half = max(1, limits.block // 2)
+        self.places = Places()
         self.frontier = Frontier(new_generation(), seed, limits)
         loader = columns.Loader(self.frontier)
         self.replayed: Replayed = self.store.replay(loader.take)
@@ -75,15 +82,61 @@ class State:
     def draw(self, consumer: str, count: int) -> tuple[Frontier, Drawn]:
         """The next targets of a consumer, and the frontier they are of; what must be kept before is kept."""
         with self.lock:
-            drawn = draw(self.frontier, consumer, count, self.now(), self._keep_place)
-            ticket, log, frontier = drawn.cursor.ticket, self.store.log, self.frontier
+            drawn = self._draw(consumer, count, self._keep_place)
+            frontier, log, cursor = self.frontier, self.store.log, drawn.cursor
+            ticket = 0 if cursor.fits(0, self._limits.block) else cursor.ticket
         if log and ticket > log.synced:
             with _storage():
                 log.sync(ticket)
         return frontier, drawn
 
-    def _keep_place(self, cursor: Cursor) -> None:
-        cursor.ticket = self._append(record.cursor(self.frontier, cursor))
+    def draw_at_once(self, consumer: str, count: int) -> Drawn | None:
+        """The same without any wait, for the lock or for the disk; None, with nothing taken, where one is needed."""
+        if not self.lock.acquire(blocking=False):
+            return None
+        try:
+            return self._draw(consumer, count, self._spare_place)
+        except _NotDurable:
+            return None
+        finally:
+            self.lock.release()
+
+    def keep_places(self) -> None:
+        """Make the places durable of all who are half a block past the last that is: some at a time, then one sync."""
+        log, ticket = self.store.log, 0
+        while self.places.waiting:
+            with self.lock:
+                if some := self.places.some(self.frontier):
+                    log, ticket = self.store.log, self._write_places(some)
+        if log and ticket:
+            with _storage():
+                log.sync(ticket)
+
+    def _draw(self, consumer: str, count: int, keep: Keep) -> Drawn:
+        drawn = draw(self.frontier, consumer, count, self.now(), keep)
+        if drawn.cursor.served - drawn.cursor.kept >= self._half:
+            self.places.ask(drawn.cursor)
+        return drawn
+
+    def _keep_place(self, cursor: Cursor, count: int) -> None:
+        if not self._is_spare(cursor, count):
+            self._write_places([cursor])
+
+    def _spare_place(self, cursor: Cursor, count: int) -> None:
+        if not self._is_spare(cursor, count):
+            raise _NotDurable
+
+    def _write_places(self, some: Sequence[Cursor]) -> int:
+        ticket = self._append(record.cursors(self.frontier, some))
+        for one in some:
+            one.settle(self.store.log.synced if self.store.log else 0)
+            one.note(ticket)
+        return ticket
+
+    def _is_spare(self, cursor: Cursor, count: int) -> bool:
+        if self.store.log:
+            cursor.settle(self.store.log.synced)
+        return cursor.fits(count, self._limits.block)
 
     def learn(self, hops: Sequence[HopReport]) -> Learnt:
         """Take hops in; durable on return."""
@@ -161,10 +214,10 @@ class State:
         doubt = self.failure()
         try:
             with self.lock:
-                number = self.store.turn()
+                before, number = self.store.log, self.store.turn()
                 pieces = columns.pieces(self.frontier)
                 for one in self.frontier.cursors.values():
-                    one.ticket = 0
+                    one.leave(before.synced if before else 0)
             self.store.write_snapshot(number, pieces)
         except OSError as error:
             self._pause = _PAUSE

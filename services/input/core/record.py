@@ -50,9 +50,9 @@ def prefixes(given: list[NewPrefix]) -> Record:
     }
 
 
-def cursor(frontier: Frontier, where: Cursor) -> Record:
-    """Where a consumer is."""
-    return {"record": "cursors", "rows": [_cursor_row(frontier, where.pack())]}
+def cursors(frontier: Frontier, where: Iterable[Cursor]) -> Record:
+    """Where consumers are."""
+    return {"record": "cursors", "rows": [_cursor_row(frontier, one.pack()) for one in where]}
 
 
 def _cursor_row(frontier: Frontier, packed: list[Any]) -> list[Any]:
@@ -86,11 +86,11 @@ def records(frontier: Frontier) -> Iterator[Record]:
 def changing(frontier: Frontier) -> Iterator[Record]:
     """What changes all the time, as it is at the call: levels of addresses in lazy prefixes, and cursors."""
     lazy = dict(frontier.lazy_levels.levels)
-    cursors = [one.pack() for one in frontier.cursors.values()]
+    packs = [one.pack() for one in frontier.cursors.values()]
 
     def tell() -> Iterator[Record]:
         yield from _batches("levels", ([addresses.text(address), *both] for address, both in lazy.items()))
-        yield from _batches("cursors", (_cursor_row(frontier, packed) for packed in cursors))
+        yield from _batches("cursors", (_cursor_row(frontier, one) for one in packs))
 
     return tell()
 

@@ -35,8 +35,28 @@ class Cursor:
     places: "array[int]" = field(default_factory=lambda: array("I"))
     ahead: "array[int]" = field(default_factory=lambda: array("Q"))
     key: int = 0
-    unlogged: int = 0
+    kept: int = 0  # how many were served where it was last written to the log, with `ticket`
+    safe: int = 0  # and where it was last known to be durable
     ticket: int = 0
+
+    def fits(self, count: int, block: int) -> bool:
+        """Whether so many more may go out: with them no more than a block, or one request, is out since `safe`."""
+        out = self.served - self.safe
+        return not out or out + count <= block
+
+    def note(self, ticket: int) -> None:
+        """It is written as it is now, with this ticket."""
+        self.kept, self.ticket = self.served, ticket
+
+    def settle(self, synced: int) -> None:
+        """All up to the ticket `synced` is durable."""
+        if self.ticket <= synced:
+            self.safe = self.kept
+
+    def leave(self, synced: int) -> None:
+        """The log ends, durable up to `synced`; what is not is void."""
+        self.settle(synced)
+        self.kept, self.ticket = self.safe, 0
 
     def begin(self, seed: int, now: int, known: int, groups: int, lazies: int) -> None:
         """Begin the next cycle with a new epoch."""
@@ -86,4 +106,5 @@ def unpack(name: str, numbers: list[int], lanes: list[int], places: list[int], s
         raise ValueError("its lanes do not fit its epoch")
     cursor.lanes, cursor.places = array("I", lanes), array("I", places)
     cursor.key = key_of(seed, name, cursor.cycle)
+    cursor.kept = cursor.safe = cursor.served
     return cursor

@@ -11,6 +11,7 @@ from services.input.core.rotation import NOWHERE, WIDTH, Cursor
 from services.input.core.seeding import mix
 
 AHEAD = 16  # of an epoch drawn at once, and handed out as they are asked for
+Keep = Callable[[Cursor, int], None]
 SCAN = 20_000  # candidates looked at for one request; what is backed off or opted out costs a look
 
 
@@ -22,14 +23,15 @@ class Drawn(NamedTuple):
     retry_after: int
 
 
-def _keep_nothing(_: Cursor) -> None:
-    pass
+def _keep_nothing(cursor: Cursor, _: int) -> None:
+    cursor.safe = cursor.served
 
 
-def draw(frontier: Frontier, name: str, count: int, now: int, keep: Callable[[Cursor], None] = _keep_nothing) -> Drawn:
+def draw(frontier: Frontier, name: str, count: int, now: int, keep: Keep = _keep_nothing) -> Drawn:
     """The next `count` targets of a consumer, or as many as are due.
 
-    `keep` is given the cursor before more than a block is out since it last was; nothing is taken when it raises.
+    `keep` is given the cursor and the count before more than a block is out since its place was durable; it sees
+    to that, and nothing is taken when it raises.
     """
     cursor = frontier.cursors.get(name)
     if cursor is None:
@@ -38,16 +40,14 @@ def draw(frontier: Frontier, name: str, count: int, now: int, keep: Callable[[Cu
         )  # lost in a crash, it begins again: with less than a block out, that is within the promise
         _begin(frontier, cursor, now)
     frontier.put_cursor(cursor)
-    if cursor.unlogged + count > frontier.limits.block:
-        keep(cursor)
-        cursor.unlogged = 0
+    if not cursor.fits(count, frontier.limits.block):
+        keep(cursor, count)
     wait = frontier.limits.idle_seconds  # new hops may come at any time
     request = _Request(frontier, cursor, now)
     try:
         targets = request.take(count)
     except _OutOfScan:
         targets, wait = request.targets, 1
-    cursor.unlogged += len(targets)
     cursor.served += len(targets)
     frontier.served += len(targets)
     frontier.handed_out.count(len(targets), now)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,17 @@ AGENT, OTHER = "agent-token-0123456789", "service-token-0123456789"
 Answer = tuple[str, list[tuple[str, str]], bytes]
 
 
+@dataclass
+class Asked:
+    """A request as a listener has it."""
+
+    command: str
+    version: str
+    path: str
+    query: str
+    headers: dict[str, str]
+
+
 class Twins:
     """Two inputs alike: one asked through the hot call, one through the application alone."""
 
@@ -40,10 +52,21 @@ class Twins:
             self.services.append(Service(info, dict, state.failure, given))
             self.states.append(state)
             self.apps.append(module.make(self.services[-1], state, lease_seconds=300, import_bytes=1_000))
-        self.hot = HotTargets(self.apps[0], self.services[0], self.states[0], 300)
+        self.direct = HotTargets(self.services[0], self.states[0], 300)
+        self.answered = 0
 
     def both(self, **environ: str) -> tuple[Answer, Answer]:
-        return asked(self.hot, environ), asked(self.apps[1], environ)
+        return self.hot(environ), asked(self.apps[1], environ)
+
+    def hot(self, environ: dict[str, str]) -> Answer:
+        """As a listener does: the application is asked when there is no answer at once."""
+        headers = {name.removeprefix("HTTP_"): value for name, value in environ.items() if name.startswith("HTTP_")}
+        path, query = environ.get("PATH_INFO", "/"), environ.get("QUERY_STRING", "")
+        found = self.direct.answer(Asked(environ.get("REQUEST_METHOD", "GET"), "1.1", path, query, headers))
+        if found is None:
+            return asked(self.apps[0], environ)
+        self.answered += 1
+        return "200 OK", sorted([*found.headers, ("Content-Length", str(len(found.body)))]), found.body
 
     def counts(self) -> tuple[list[str], list[str]]:
         hot, plain = (
@@ -101,6 +124,7 @@ def test_both_answer_alike(tmp_path: Path, *, stop: bool) -> None:
     for request in REQUESTS:
         hot, plain = twins.both(**request)
         assert hot == plain, request
+    assert twins.answered == (0 if stop else 3)  # the others are past a block, too many, none, or not this call
     hot_counts, plain_counts = twins.counts()
     assert hot_counts == plain_counts
     assert [state.frontier.served for state in twins.states] == [twins.states[0].frontier.served] * 2
@@ -119,6 +143,7 @@ def test_both_ask_for_the_same_token(tmp_path: Path) -> None:
 
 def test_both_refuse_alike_when_a_place_can_not_be_kept(tmp_path: Path) -> None:
     twins = Twins(tmp_path, tokens=False)
+    twins.both(HTTP_X_CONSUMER_ID="a", QUERY_STRING="count=9")
     for state in twins.states:
         assert state.store.log
         state.store.log.failed = "No space left on device"
@@ -126,7 +151,7 @@ def test_both_refuse_alike_when_a_place_can_not_be_kept(tmp_path: Path) -> None:
     assert hot == plain
     assert hot[0].startswith("507")
     assert json.loads(hot[2])["error"] == "storage"
-    assert [state.frontier.served for state in twins.states] == [0, 0]
+    assert [state.frontier.served for state in twins.states] == [9, 9]
     twins.close()
 
 

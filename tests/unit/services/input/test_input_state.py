@@ -45,7 +45,8 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_full_disk_refuses_and_recovers_with_everything(
     tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state.learn(hops(1, 2))
+    state.learn(hops(*range(100, 200)))
+    state.draw("a", 99)
     full_disk(monkeypatch)
     for call in (lambda: state.learn(hops(3)), lambda: state.learn(hops(3)), lambda: state.draw("a", 99)):
         with pytest.raises(Problem) as problem:
@@ -62,7 +63,7 @@ def test_a_full_disk_refuses_and_recovers_with_everything(
     assert state.learn(hops(3)).known == 1
     state.close()
     again = opened(tmp_path)
-    assert list(again.frontier.known.addresses) == [(62 << 24) + number for number in (1, 2, 3)]
+    assert list(again.frontier.known.addresses) == [(62 << 24) + number for number in (*range(100, 200), 3)]
     state.store = again.store  # the fixture closes what is open
 
 

@@ -12,9 +12,9 @@ from hopmap.wire.control import Control, OptOut, OptOutDelta
 from hopmap.wire.decode import WireError
 from hopmap.wire.feedback import Feedback, HopReport
 from services.input.core import record
-from services.input.core.frontier import Frontier, Limits, NewPrefix
+from services.input.core.frontier import Frontier, Limits, NewPrefix, Record
 from services.input.core.growth import Caps
-from services.input.core.rotation import NUMBERS
+from services.input.core.rotation import NUMBERS, Cursor
 from services.input.core.serving import draw
 
 NOW = 1_800_000_000
@@ -68,6 +68,11 @@ def test_the_next_10000_targets_of_every_consumer_are_the_same(script: list[tupl
     same_after(script, 10_000)
 
 
+def log_place(log: list[Record], where: Frontier, cursor: Cursor) -> None:
+    log.append(record.cursors(where, [cursor]))
+    cursor.safe = cursor.served
+
+
 def same_after(script: list[tuple[str, Any]], count: int) -> None:
     where, log = Frontier("g-1", 7, LIMITS), [record.head("g-1", 7)]
     base, now, version = addresses.number("62.0.0.0"), NOW, 0
@@ -82,7 +87,7 @@ def same_after(script: list[tuple[str, Any]], count: int) -> None:
             added = where.add_prefixes([NewPrefix(base + (block << 8), length, lazy=lazy)])
             log.append(record.prefixes(added))
         elif kind == "draw":
-            draw(where, *what, now, lambda cursor: log.append(record.cursor(where, cursor)))
+            draw(where, *what, now, lambda cursor, _: log_place(log, where, cursor))
         elif kind == "dead":
             told = [Feedback(addresses.text(base + one), "dead", "a", AT, ("62.0.0.1",)) for one in what]
             log.append(where.judge(told, now).record or {})

@@ -239,19 +239,41 @@ def test_a_lazy_prefix_does_not_repeat_what_was_known_singly() -> None:
 
 def test_a_place_is_reserved_before_more_than_a_block_is_out() -> None:
     where, kept = frontier("62.0.0.0/16", block=10), []
-    for at in range(25):
-        draw(where, "c", 1, NOW, lambda cursor, at=at: kept.append((at, cursor.served)))
-    assert kept == [(10, 10), (20, 20)]
-    for count in (100, 1):
-        draw(where, "c", count, NOW, lambda cursor: kept.append((0, cursor.served)))
-    assert kept[2:] == [(0, 25), (0, 125)]
+
+    def keep(cursor: Cursor, count: int) -> None:
+        kept.append((cursor.served, count))
+        cursor.note(len(kept))
+        cursor.settle(len(kept))
+
+    for count in (*[1] * 25, 100, 1, 1, 9):
+        draw(where, "c", count, NOW, keep)
+    assert kept == [(10, 1), (20, 1), (25, 100), (125, 1), (127, 9)]
+
+
+def test_a_place_counts_when_it_is_durable_and_not_before() -> None:
+    cursor = Cursor("c")
+    cursor.served = 5
+    assert cursor.fits(5, 10)
+    assert not cursor.fits(6, 10)
+    cursor.note(3)
+    cursor.settle(2)
+    assert (cursor.safe, cursor.fits(6, 10)) == (0, False)
+    cursor.served = 12
+    cursor.settle(3)
+    assert (cursor.safe, cursor.fits(3, 10), cursor.fits(4, 10)) == (5, True, False)
+    cursor.note(4)
+    cursor.leave(3)
+    assert (cursor.safe, cursor.kept, cursor.ticket) == (5, 5, 0)
+    cursor.note(1)
+    cursor.leave(1)
+    assert (cursor.safe, cursor.kept, cursor.ticket, cursor.fits(99, 10)) == (12, 12, 0, True)
 
 
 def test_a_place_that_can_not_be_kept_takes_nothing() -> None:
     where = frontier("62.0.0.0/16", block=10)
     first = take(where, "c", 10)
 
-    def full(_: Cursor) -> None:
+    def full(*_: object) -> None:
         raise OSError
 
     for _ in range(3):
