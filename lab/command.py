@@ -47,11 +47,23 @@ def _add_world(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="which world (default 1)")
     parser.add_argument("--preset", default="default", metavar="NAME", help=f"one of {', '.join(PRESETS)}")
     parser.add_argument("--loss", type=float, metavar="X", help="fraction of round trips lost, 0 to 1")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=X", help="another value for a fraction of the preset"
+    )
+
+
+def _fraction(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name.replace("-", "_"), float(value)
+    except ValueError as error:
+        raise UserError(f"--set takes NAME=X, such as nat_left=1, not '{text}'") from error
 
 
 def _plan(options: argparse.Namespace) -> Plan:
     try:
-        return plan_of(options.preset, **({} if options.loss is None else {"loss": options.loss}))
+        changes = dict(_fraction(text) for text in options.set)
+        return plan_of(options.preset, **changes | ({} if options.loss is None else {"loss": options.loss}))
     except ValueError as error:
         raise UserError(str(error)) from error
 

@@ -5,12 +5,14 @@ from typing import NamedTuple
 from lab.world.carriers import LINES
 from lab.world.dice import mix, share
 from lab.world.geography import INDEX
+from lab.world.nat import Nat
 from lab.world.routers import Hop, Place, Routers, pool
 from lab.world.segments import PER_FLOW, Lane, Segment
 
 _HOME_MS = 0.4
 _LINE_MS = (2.0, 9.0)  # DSL, cable or radio: from the least to the most, one way
 _METRO_MS = 0.6
+_UNKNOWN, _UNKNOWN_SIZE = 198 << 24 | 51 << 16 | 100 << 8, 255  # RFC 5737, for networks that announce nothing
 
 
 class Vantage(NamedTuple):
@@ -23,6 +25,7 @@ class Vantage(NamedTuple):
     city: int
     access: Segment
     core: Place
+    nat: Nat | None = None
 
 
 def vantage(routers: Routers, seed: int, worker: int) -> Vantage:
@@ -48,4 +51,17 @@ def vantage(routers: Routers, seed: int, worker: int) -> Vantage:
     ms += _METRO_MS
     hops.append(Hop(routers.address(core, mix(metro.ident, worker)), core, ms))
     access = Segment((Lane(tuple(hops), ms),), PER_FLOW, 0)
-    return Vantage(worker, lan | 2, lan | 1, line.number, city, access, Place(line.number, city, core_index))
+    place = Place(line.number, city, core_index)
+    nat = _nat(routers, line.number, dice)
+    return Vantage(worker, lan | 2, lan | 1, line.number, city, access, place, nat)
+
+
+def _nat(routers: Routers, number: int, dice: int) -> Nat | None:
+    """What the home router writes on packets; None where it changes the source alone, and all of it back."""
+    plan, chance = routers.plan, share(dice, 65)
+    if chance >= plan.nat + plan.nat_left:
+        return None
+    ranges = routers.networks.facts.ranges_of(number)
+    first, last = ranges[0] if ranges else (_UNKNOWN, _UNKNOWN + _UNKNOWN_SIZE)
+    public = first + mix(dice, 66) % (last - first + 1)
+    return Nat(public, 1 + mix(dice, 67) % 0xFFFF, left=chance >= plan.nat)

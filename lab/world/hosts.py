@@ -6,8 +6,10 @@ from lab.world.dice import mix, share
 from lab.world.plan import Plan
 
 ALIVE, TCP_ONLY, FILTERED, UNREACHABLE, DEAD = "alive", "tcp-only", "filtered", "unreachable", "dead"
+ELSEWHERE = "elsewhere"
 LOOP, NO_ROUTE, SILENT_END, ROUTER = "loop", "no-route", "no-answer", "router"
 _FILTER_CODES = (13, 13, 10, 9)  # communication, host, network administratively prohibited (RFC 1812 5.2.7.1)
+_RARE_CODES = (2, 5, 6, 7, 8, 11, 12, 14, 15)  # RFC 792, RFC 1812: protocol, source route, unknown, isolated, ...
 _HOST_TTL = (64, 64, 64, 64, 64, 128, 128, 255)
 
 
@@ -31,8 +33,15 @@ def fate_of(plan: Plan, seed: int, address: int) -> Fate:
         (TCP_ONLY, plan.tcp_only),
         (FILTERED, plan.filtered),
         (UNREACHABLE, plan.unreachable),
+        (ELSEWHERE, plan.elsewhere),
     ):
         chance -= part
         if chance < 0:
-            return Fate(kind, _FILTER_CODES[dice >> 4 & 3] if kind == FILTERED else 1, ttl)
+            return Fate(kind, _filter_code(plan, dice) if kind == FILTERED else 1, ttl)
     return Fate(DEAD)
+
+
+def _filter_code(plan: Plan, dice: int) -> int:
+    if share(dice, 54) < plan.rare_codes:
+        return _RARE_CODES[dice % len(_RARE_CODES)]
+    return _FILTER_CODES[dice >> 4 & 3]

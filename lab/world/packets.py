@@ -50,14 +50,25 @@ def quote(packet: bytes, keep: int, ttl: int) -> bytes:
     return bytes(out)
 
 
-def error(ends: Ends, kind: tuple[int, int], quoted: bytes) -> bytes:
-    """An ICMP error (RFC 792) of a type and code, about the packet that is quoted."""
+def swapped(quoted: bytes) -> bytes:
+    """A quotation whose length, identification and offset are in the other byte order."""
+    return quoted[:2] + quoted[3:1:-1] + quoted[5:3:-1] + quoted[7:5:-1] + quoted[8:]
+
+
+def error(ends: Ends, kind: tuple[int, int], quoted: bytes, words_quoted: int = 0) -> bytes:
+    """An ICMP error (RFC 792) of a type and code, about the packet that is quoted.
+
+    Where an extension follows in `quoted` (RFC 4884), `words_quoted` says where it begins, in words of 4 bytes.
+    """
     source, target, ttl = ends
     length = LEAST + len(quoted)
     words = 0x4500 + length + (ttl << 8 | ICMP) + source + target
     padded = quoted if len(quoted) & 1 == 0 else quoted + b"\0"
-    inner = -((kind[0] << 8 | kind[1]) + int.from_bytes(padded, "big")) % _ONES
-    return _ERROR.pack(0x45, 0, length, 0, 0, ttl, ICMP, -words % _ONES, source, target, *kind, inner, 0) + quoted
+    inner = -((kind[0] << 8 | kind[1]) + words_quoted + int.from_bytes(padded, "big")) % _ONES
+    return (
+        _ERROR.pack(0x45, 0, length, 0, 0, ttl, ICMP, -words % _ONES, source, target, *kind, inner, words_quoted << 16)
+        + quoted
+    )
 
 
 def echo_reply(body: bytes, ends: Ends) -> bytes:

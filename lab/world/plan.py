@@ -36,6 +36,16 @@ class Plan:
     skewed: float = 0.30  # places whose replies come back over 1 to 3 hops more or fewer
     loss: float = 0.0  # round trips lost
     duplicated: float = 0.0  # replies that arrive twice
+    mpls_labels: float = 0.12  # networks that carry packets in tunnels whose routers show their labels
+    mpls_depth: float = 0.0  # the same, and the TTL that they quote grows inside; half of them show labels
+    mpls_opaque: float = 0.0  # networks whose tunnels hide all routers but the last, which shows a label
+    mpls_hidden: float = 0.0  # networks whose tunnels hide all routers but the last
+    odd_objects: float = 0.0  # routers whose errors have extensions that nobody knows, or that are broken
+    swapped: float = 0.0  # routers that quote length, identification and offset in the other byte order
+    elsewhere: float = 0.0  # hosts that answer from another address of theirs
+    rare_codes: float = 0.0  # filters that say something else than "prohibited"
+    nat: float = 0.0  # access lines whose home router writes other identifiers and ports, and mends what is quoted
+    nat_left: float = 0.0  # the same, but what is quoted stays as it was sent on
     jitter_ms: float = 0.25  # mean of what queues add to a round trip
     stretch: tuple[float, float] = (1.15, 1.75)  # fibre laid : great circle, one value per link
 
@@ -53,6 +63,27 @@ PRESETS: dict[str, Plan] = {
         alive=0.80,
         duplicated=0.002,
     ),
+    # What a worker must cope with: the hard world with tunnels, NATs and routers that do as no RFC says.
+    "odd": Plan(
+        balanced=0.12,
+        balanced_fabric=0.24,
+        per_packet=0.04,
+        zero_ttl=0.003,
+        quote_zero=0.03,
+        loops=0.01,
+        alive=0.74,
+        duplicated=0.002,
+        mpls_labels=0.15,
+        mpls_depth=0.15,
+        mpls_opaque=0.08,
+        mpls_hidden=0.15,
+        odd_objects=0.05,
+        swapped=0.04,
+        elsewhere=0.03,
+        rare_codes=0.4,
+        nat=0.4,
+        nat_left=0.3,
+    ),
     # Every flow keeps to its path and every router counts TTLs: whatever one flow shows is so.
     "steady": Plan(per_packet=0.0, zero_ttl=0.0),
     # No chance at all in what is answered: for tests of tools, not of algorithms.
@@ -64,6 +95,7 @@ PRESETS: dict[str, Plan] = {
         limit_linux=0.0,
         limit_vendor=0.0,
         slow_path=0.0,
+        mpls_labels=0.0,
         private_networks=0.0,
         loops=0.0,
         alive=1.0,
@@ -78,10 +110,10 @@ def plan_of(preset: str, **changes: float) -> Plan:
     """A preset with some fractions changed. ValueError names an unknown preset, an unknown field or a bad value."""
     if preset not in PRESETS:
         raise ValueError(f"there is no preset '{preset}': take one of {', '.join(PRESETS)}")
-    known = {field.name for field in fields(Plan)}
+    known = {field.name for field in fields(Plan) if isinstance(field.default, float)}
     for name, value in changes.items():
         if name not in known:
-            raise ValueError(f"the plan has no field '{name}'")
+            raise ValueError(f"the plan has no fraction '{name}': docs/lab.md lists them")
         if name != "jitter_ms" and not 0.0 <= value <= 1.0:
             raise ValueError(f"{name} is a fraction from 0 to 1, not {value}")
     return replace(PRESETS[preset], **changes)  # type: ignore[arg-type]  # only float fields are given by name

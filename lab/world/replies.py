@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
-from lab.world import hosts, names, packets
+from lab.world import extensions, hosts, names, packets
 from lab.world.access import Vantage
 from lab.world.counters import Counters
 from lab.world.dice import mix
 from lab.world.limits import Limits
 from lab.world.naming import Naming
-from lab.world.routers import QUOTE_LONG, QUOTE_ZERO, Hop, Router, Routers
+from lab.world.routers import LENGTH_UNSAID, NO_OBJECTS, QUOTE_LONG, QUOTE_SWAPPED, QUOTE_ZERO, Hop, Router, Routers
 from lab.world.routes import Path, Route
 from lab.world.segments import LOCAL_MS
 
@@ -18,6 +18,7 @@ _ARP_MS = 3000.0  # how long a last router looks for a host before it says that 
 _TCP_LEAST = 20
 _HOME_TTL = 64
 _WEB = {80, 443}
+_SPEAKING = {hosts.ALIVE, hosts.ROUTER, hosts.ELSEWHERE}
 _NOWHERE = {hosts.NO_ROUTE, hosts.SILENT_END}
 
 #: Milliseconds from sending to arrival, and the packet that arrives.
@@ -25,7 +26,10 @@ Answer = tuple[float, bytes]
 
 
 class Probe(NamedTuple):
-    """A packet on its way: `head` is where its payload begins, `now` when it was sent (s)."""
+    """A packet on its way: `head` is where its payload begins, `now` when it was sent (s).
+
+    `outside` is what routers beyond the worker's home quote of it: a NAT may have written on it.
+    """
 
     origin: Vantage
     route: Route
@@ -33,6 +37,7 @@ class Probe(NamedTuple):
     packet: bytes
     head: int
     now: float
+    outside: bytes
 
 
 class Replies:
@@ -108,14 +113,21 @@ class Replies:
             return None
         away, left = ttls
         keep = probe.head + 8
+        left += hop.depth
         if router.quirks:
             if router.quirks & QUOTE_LONG:
                 keep = min(len(probe.packet), LONG_QUOTE)
             if router.quirks & QUOTE_ZERO:
                 left = 0
+        quoted = packets.quote(probe.outside if away > 1 else probe.packet, keep, left)
+        if router.quirks & QUOTE_SWAPPED:
+            quoted = packets.swapped(quoted)
+        said = 0
+        if hop.labels or router.objects != NO_OBJECTS:
+            quoted, said = _extended(quoted, hop)
         skew = router.skew if away > NEAR_HOPS else 0
         ends = hop.address, probe.origin.source, max(1, router.error_ttl - max(0, away - 1 + skew))
-        return 2.0 * ms + router.slow_ms, packets.error(ends, kind, packets.quote(probe.packet, keep, left))
+        return 2.0 * ms + router.slow_ms, packets.error(ends, kind, quoted, said)
 
     def _arrive(self, probe: Probe) -> Answer | None:
         """The packet is at its target, or at the router that knows that it can't get there."""
@@ -123,7 +135,7 @@ class Replies:
         self._arrived(probe)
         if probe.route.router is not None:
             self._met(probe, probe.route.router, length + 1)
-        if kind in {hosts.ALIVE, hosts.ROUTER} or (kind == hosts.TCP_ONLY and probe.packet[9] == packets.TCP):
+        if kind in _SPEAKING or (kind == hosts.TCP_ONLY and probe.packet[9] == packets.TCP):
             return self._host(probe)
         if kind in {hosts.FILTERED, hosts.UNREACHABLE, hosts.NO_ROUTE}:
             hop, ms = self.hop_at(probe.route, probe.path, length)
@@ -152,7 +164,8 @@ class Replies:
     def _ends(self, probe: Probe) -> tuple[int, int, int]:
         """From, to and TTL of a host's answer as it arrives."""
         route = probe.route
-        return route.target, probe.origin.source, max(1, route.fate.ttl - max(0, probe.path.length + route.skew))
+        source = route.target ^ (route.fate.kind == hosts.ELSEWHERE)
+        return source, probe.origin.source, max(1, route.fate.ttl - max(0, probe.path.length + route.skew))
 
     def _icmp(self, probe: Probe) -> bytes | None:
         body = probe.packet[probe.head :]
@@ -162,7 +175,7 @@ class Replies:
 
     def _tcp(self, probe: Probe) -> bytes | None:
         body, ends = probe.packet[probe.head :], self._ends(probe)
-        pseudo = ends[0] + ends[1] + packets.TCP + len(body)
+        pseudo = probe.route.target + ends[1] + packets.TCP + len(body)
         if len(body) < _TCP_LEAST or not packets.sums_up(body + b"\0" * (len(body) & 1) + pseudo.to_bytes(8, "big")):
             return None
         port = body[2] << 8 | body[3]
@@ -174,8 +187,16 @@ class Replies:
         router = probe.route.router
         if router is not None and not self.limits.allows(router, probe.origin.source, probe.now):
             return None
-        quoted = packets.quote(probe.packet, probe.head + 8, max(1, probe.packet[8] - probe.path.length))
+        packet = probe.outside if probe.path.length else probe.packet
+        quoted = packets.quote(packet, probe.head + 8, max(1, probe.packet[8] - probe.path.length))
         return packets.error(self._ends(probe), (packets.UNREACHABLE, packets.PORT_UNREACHABLE), quoted)
+
+
+def _extended(quoted: bytes, hop: Hop) -> tuple[bytes, int]:
+    """A quotation with an extension after it, and what the error says of its length, in words."""
+    before, after = hop.router.objects
+    said = 0 if hop.router.quirks & LENGTH_UNSAID else extensions.QUOTED // 4
+    return quoted.ljust(extensions.QUOTED, b"\0") + extensions.extension(before + hop.labels + after), said
 
 
 _PROTOCOLS = {

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from lab.world.dice import mix, share
+from lab.world.extensions import odd_objects
 from lab.world.geography import CITIES
 from lab.world.networks import Network, Networks
 from lab.world.plan import Plan
@@ -18,7 +19,11 @@ _SCALE = float(1 << 16)
 LINUX_RATE, LINUX_BURST = 1.0, 6.0
 _VENDOR = ((50.0, 10.0), (100.0, 20.0), (200.0, 50.0), (500.0, 100.0), (1000.0, 100.0))
 
-QUOTE_ZERO, QUOTE_LONG = 1, 2
+QUOTE_ZERO, QUOTE_LONG, QUOTE_SWAPPED, LENGTH_UNSAID = 1, 2, 4, 8
+
+
+#: What a router adds to its errors before and after the labels of a tunnel.
+NO_OBJECTS = (b"", b"")
 
 
 class Place(NamedTuple):
@@ -49,15 +54,21 @@ class Router:
     echo_ttl: int = 255
     slow_ms: float = 0.0
     skew: int = 0
+    objects: tuple[bytes, bytes] = NO_OBJECTS
 
 
 @dataclass(slots=True, eq=False)
 class Hop:
-    """A router as one link's packets see it: the address that answers, `ms` one way from the segment's start."""
+    """A router as one link's packets see it: the address that answers, `ms` one way from the segment's start.
+
+    In a tunnel: `depth` is what the TTL that it quotes has been spared, `labels` the object that shows its labels.
+    """
 
     address: int
     router: Router
     ms: float
+    depth: int = 0
+    labels: bytes = b""
 
 
 def pool(network: Network, role: str) -> range:
@@ -65,6 +76,17 @@ def pool(network: Network, role: str) -> range:
     low, high = ROLES[role]
     count = network.space.per_city if network.space else _WHOLE
     return range(low * count // _WHOLE, high * count // _WHOLE)
+
+
+def _give_oddities(plan: Plan, router: Router, dice: int) -> None:
+    """What only some worlds have."""
+    odd = mix(dice, 36)
+    if (odd & 0xFFFF) / _SCALE < plan.swapped:
+        router.quirks |= QUOTE_SWAPPED
+    if odd >> 16 & 3 == 0:
+        router.quirks |= LENGTH_UNSAID  # RFC 4884 5.5: routers older than it quote 128 bytes and do not say so
+    if (odd >> 20 & 0xFFFF) / _SCALE < plan.odd_objects:
+        router.objects = odd_objects(odd >> 36)
 
 
 class Routers:
@@ -98,7 +120,7 @@ class Routers:
         """A router of an access line: the home router limits its errors as Linux does, all of them answer."""
         router = self._character(_ACCESS | vantage << 8 | step, number, city, name)
         router.silent = router.zero_ttl = False
-        router.quirks, router.slow_ms, router.skew = 0, 0.0, 0
+        router.quirks, router.slow_ms, router.skew, router.objects = 0, 0.0, 0, NO_OBJECTS
         router.fixed_source = router.private = True
         if step == 0:
             router.rate, router.burst, router.per_source = LINUX_RATE, LINUX_BURST, True
@@ -135,6 +157,7 @@ class Routers:
             router.rate, router.burst = _VENDOR[(more >> 32) % len(_VENDOR)]
         if (more >> 40 & 0xFF) / 256 < plan.slow_path:
             router.slow_ms = 20.0 + 280.0 * share(ident, 33)
+        _give_oddities(plan, router, dice)
         router.error_ttl, router.echo_ttl = ((255, 255), (255, 64), (255, 255), (64, 64))[more >> 62]
         router.skew = self.skew(number, city)
         return router

@@ -14,6 +14,7 @@ from lab.world.networks import Networks
 from lab.world.plan import Plan
 from lab.world.routers import Place, Router, Routers, pool
 from lab.world.segments import PER_DESTINATION, PER_PACKET, Ends, Lane, Segment, Segments
+from lab.world.tunnels import Tunnels
 from lab.world.waypoints import waypoints
 
 #: What `change` has moved: ("network", AS) or ("link", AS, next AS), by how much.
@@ -86,6 +87,7 @@ class Routes:
         self.networks = networks
         self.routers: Routers = segments.routers
         self.segments = segments
+        self.tunnels = Tunnels(plan, seed)
         self.trunk = lru_cache(maxsize=30_000)(self._trunk)
         self.way = lru_cache(maxsize=30_000)(self._way)
         self.shifts: Shifts = {}
@@ -178,14 +180,17 @@ class Routes:
     def _trunk(self, vantage: Vantage, number: int, city: int, variant: int) -> tuple[tuple[Segment, ...], Place]:
         """From the worker to a core router in a city of the target's network; that router too."""
         segments = [vantage.access]
-        here, at_core = vantage.core, True
+        here, at_core, first = vantage.core, True, 1
         for this, following in pairwise(as_path(self.networks, vantage.number, number, variant)):
             shift = self.shifts.get(("link", this, following), 0)
             leave, enter = self._meeting(this, following, here.city, mix(city, variant), shift)
             if leave != here.city:
                 here = self._carry(segments, self._inward(segments, here, at_core), leave)
-            here, at_core = self._cross(segments, here, (this, leave), (following, enter), shift), False
+            ends = (this, leave), (following, enter)
+            here, at_core = self._cross(segments, here, ends, shift, first), False
+            first = len(segments)
         here = self._carry(segments, self._inward(segments, here, at_core), city)
+        self.tunnels.through(segments, first, number)
         return tuple(segments), here
 
     def _inward(self, segments: list[Segment], here: Place, at_core: bool) -> Place:  # noqa: FBT001 - a private step
@@ -221,12 +226,19 @@ class Routes:
         return waypoints(self.networks.network(number), start, end)
 
     def _cross(
-        self, segments: list[Segment], here: Place, own: tuple[int, int], far: tuple[int, int], shift: int
+        self,
+        segments: list[Segment],
+        here: Place,
+        ends: tuple[tuple[int, int], tuple[int, int]],
+        shift: int,
+        first: int,
     ) -> Place:
-        """Over the border into the next network; the border router there."""
+        """Over the border into the next network; the border router there. `first` is where this network began."""
+        own, far = ends
         leave = self._border(own, far, shift, here)
         arrive = self._border(far, own, shift, here)
         segments.append(self.segments.between(Ends(here, leave, "")))
+        self.tunnels.through(segments, first, own[0])
         segments.append(self.segments.between(Ends(leave, arrive, "")))
         return arrive
 

@@ -22,10 +22,11 @@ _LANE_DETOUR = 0.004  # by how much each further lane is longer than the first
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """One way through a segment: its hops, and the one-way delay of the whole in ms."""
+    """One way through a segment: its hops, the one-way delay of the whole in ms, and hops that a tunnel hides."""
 
     hops: tuple[Hop, ...]
     ms: float
+    hidden: tuple[Hop, ...] = ()
 
 
 @dataclass(slots=True, eq=False)

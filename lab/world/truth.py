@@ -12,7 +12,7 @@ from lab.world import names
 from lab.world.access import Vantage
 from lab.world.geography import CITIES
 from lab.world.hosts import LOOP
-from lab.world.routers import QUOTE_ZERO, Hop, Router
+from lab.world.routers import NO_OBJECTS, QUOTE_SWAPPED, QUOTE_ZERO, Hop, Router
 from lab.world.routes import Route, Routes
 from lab.world.segments import Segment
 from lab.world.world import World
@@ -52,6 +52,8 @@ def traits(router: Router) -> list[str]:
         "private": router.private,
         "limit-source": router.rate > 0 and router.per_source,
         "limit": router.rate > 0 and not router.per_source,
+        "swapped": bool(router.quirks & QUOTE_SWAPPED),
+        "odd-objects": router.objects != NO_OBJECTS,
     }
     return [mark for mark, holds in marks.items() if holds]
 
@@ -65,6 +67,8 @@ class _Sweep:
         self.reach: dict[int, tuple[int, int]] = {}
         self.links: dict[tuple[int, int], str] = {}
         self.fronts: list[int] = []
+        self.tunnels: dict[int, str] = {}
+        self.hidden = 0
         self.least = self.greatest = 0
 
     def segment(self, segment: Segment, *, ends: bool) -> None:
@@ -80,11 +84,18 @@ class _Sweep:
                     self.links.setdefault((one, number), how)
                 if number != TARGET:
                     self._seen(number, step)
+                    self._tunnelled(number, hop)
                 before = [number]
             fronts += before
         self.fronts = list(dict.fromkeys(fronts))
+        self.hidden += max(len(lane.hidden) for lane in lanes)
         self.least += min(len(lane.hops) for lane in lanes)
         self.greatest += max(len(lane.hops) for lane in lanes)
+
+    def _tunnelled(self, number: int, hop: Hop) -> None:
+        """Note what errors from inside a tunnel show."""
+        if hop.labels or hop.depth:
+            self.tunnels[number] = "both" if hop.labels and hop.depth else "labels" if hop.labels else "depth"
 
     def _seen(self, number: int, step: int) -> None:
         low, high = self.reach.get(number, (_LAST_TTL, 0))
@@ -124,6 +135,8 @@ def path_row(world: World, route: Route, numbers: Numbers) -> Row:
         "city": CITIES[route.city].code,
         "distance": [sweep.least + extra, sweep.greatest + extra],
         "interfaces": [[number, *sweep.reach[number]] for number in sweep.reach],
+        "tunnels": [[number, how] for number, how in sweep.tunnels.items()],
+        "hidden": sweep.hidden,
         "links": [[one, other, how] for (one, other), how in sweep.links.items()],
     }
 
@@ -165,6 +178,8 @@ def _worker_row(world: World, worker: Vantage) -> Row:
         "as": worker.number,
         "as_name": world.networks.network(worker.number).name,
         "city": CITIES[worker.city].code,
+        "nat": None if worker.nat is None else "left in quotations" if worker.nat.left else "mended in quotations",
+        "public": None if worker.nat is None else dotted(worker.nat.public),
     }
 
 

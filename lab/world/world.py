@@ -77,10 +77,14 @@ class World:
         if chance < self.plan.loss:
             return self._drop("lost")
         route = self.route(origin, target, now)
+        source, outside = origin.source, packet
+        if origin.nat is not None:
+            source, outside = origin.nat.public, origin.nat.outward(packet, head)
         # Routers spread flows by addresses, protocol and the first four bytes after the header: ports, or the
         # type, code and checksum of ICMP.
-        flow = mix(origin.source << 32 | target, packet[9] << 32 | int.from_bytes(packet[head : head + 4], "big"))
-        answer = self.replies.answer(Probe(origin, route, route.path(flow), packet, head, now))
+        flow = mix(source << 32 | target, packet[9] << 32 | int.from_bytes(outside[head : head + 4], "big"))
+        quoted = outside if origin.nat is not None and origin.nat.left else packet
+        answer = self.replies.answer(Probe(origin, route, route.path(flow), packet, head, now, quoted))
         if answer is None:
             return self._drop("unanswered")
         delay, out = answer

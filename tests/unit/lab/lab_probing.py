@@ -86,3 +86,23 @@ def take_apart(world: World, packet: bytes, now: float = 0.0, worker: int = 0) -
         pseudo = out[12:20] + bytes((0, out[9])) + struct.pack(">H", len(out) - 20)
         assert ones_sum(pseudo + out[20:]) == 0xFFFF
     return Answered(int.from_bytes(out[12:16], "big"), out[8], out[9], out[20], out[21], out[20:], when - now)
+
+
+def objects(payload: bytes) -> list[tuple[int, int, bytes]]:
+    """The (class, C-type, payload) of the extension objects in an ICMP error, by RFC 4884; its sum is checked."""
+    begin = 8 + (payload[5] * 4 or 128)
+    assert payload[begin] >> 4 == 2
+    assert ones_sum(payload[begin:]) == 0xFFFF
+    found, at = [], begin + 4
+    while at < len(payload):
+        size, kind, subkind = struct.unpack_from(">HBB", payload, at)
+        assert 4 <= size <= len(payload) - at
+        found.append((kind, subkind, payload[at + 4 : at + size]))
+        at += size
+    return found
+
+
+def stack(body: bytes) -> list[tuple[int, int, int, int]]:
+    """The (label, traffic class, bottom, TTL) of a label stack's entries."""
+    entries = [word for (word,) in struct.iter_unpack(">I", body)]
+    return [(word >> 12, word >> 9 & 7, word >> 8 & 1, word & 255) for word in entries]

@@ -34,7 +34,7 @@ def test_weights_are_kept() -> None:
 
 
 def test_presets_are_plans_and_fields_can_be_changed() -> None:
-    assert set(PRESETS) == {"default", "steady", "hard", "calm"}
+    assert set(PRESETS) == {"default", "steady", "hard", "odd", "calm"}
     assert plan_of("default", loss=0.25).loss == 0.25
     assert plan_of("calm", jitter_ms=7.0).jitter_ms == 7.0
 
@@ -43,7 +43,8 @@ def test_presets_are_plans_and_fields_can_be_changed() -> None:
     ("preset", "changes", "says"),
     [
         ("nosuch", {}, "no preset 'nosuch'"),
-        ("calm", {"losses": 0.1}, "no field 'losses'"),
+        ("calm", {"losses": 0.1}, "no fraction 'losses'"),
+        ("calm", {"stretch": 0.5}, "no fraction 'stretch'"),
         ("calm", {"loss": 1.5}, "a fraction from 0 to 1, not 1.5"),
     ],
 )

@@ -253,3 +253,17 @@ def test_kinds_of_hosts_occur_as_planned() -> None:
     assert shares[hosts.TCP_ONLY] == pytest.approx(0.05, abs=0.015)
     assert shares[hosts.DEAD] == pytest.approx(0.36, abs=0.03)
     assert {fate.ttl for fate in fates} == {64, 128, 255}
+
+
+def test_filters_that_say_something_else(make_world: MakeWorld) -> None:
+    world = straight(make_world, alive=0.0, filtered=1.0, rare_codes=1.0)
+    found = {heard(world, echo(world, target), target * 10.0).code for target in range(TARGET, TARGET + 60)}
+    assert found == {2, 5, 6, 7, 8, 11, 12, 14, 15}
+
+
+def test_hosts_that_answer_from_another_address(make_world: MakeWorld) -> None:
+    world = straight(make_world, alive=0.0, elsewhere=1.0)
+    assert route_of(world).fate.kind == hosts.ELSEWHERE
+    assert heard(world, echo(world, TARGET)).source == TARGET ^ 1
+    assert heard(world, tcp(world, TARGET, 443, 0x02)).source == TARGET ^ 1
+    assert heard(world, udp(world, TARGET, 33434)).source == TARGET ^ 1

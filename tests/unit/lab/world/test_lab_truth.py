@@ -110,6 +110,6 @@ def test_rows_say_what_bears_an_interface(make_world: MakeWorld) -> None:
     assert all(row["name"].endswith(".lab") for row in found["interface"])
 
 
-@pytest.mark.parametrize("preset", ["default", "hard", "calm"])
+@pytest.mark.parametrize("preset", ["default", "hard", "odd", "calm"])
 def test_presets_make_worlds(make_world: MakeWorld, preset: str) -> None:
     assert len(probed(make_world(preset), *many())["path"]) == 60
