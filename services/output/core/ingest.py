@@ -13,6 +13,8 @@ from services.output.core.hops import feedback, hops_worth_probing
 from services.output.core.row import Row
 
 LONGEST_DOCUMENT = 256 << 10  # 255 hops, each with 16 labels, fit
+DEEPEST = 100  # far from what a reader's parser stops at, this house's own too
+_NESTING = (dict, list)
 _BLANK = " \t\r\v\f"
 
 _Value = tuple[int, Any, bytes | None]  # line from 1; its Row, JSON value or WireError; its text
@@ -99,7 +101,8 @@ def _parsed(line: bytes) -> Any:
 def read_row(value: Any, raw: bytes | None = None) -> Row:
     """The row of one result's JSON value, whose text is `raw` if that is known; WireError names the wrong field."""
     result = decode_result(value)
-    document = raw.decode("ascii") if raw is not None and _is_compact(raw) else _dumped(value)
+    dumped = _dumped(value)  # refuses what could be read here and not again
+    document = raw.decode("ascii") if raw is not None and _is_compact(raw) else dumped
     if len(document) > LONGEST_DOCUMENT:
         raise WireError("", f"the result is longer than {LONGEST_DOCUMENT} bytes")
     hops = hops_worth_probing(result)
@@ -119,8 +122,24 @@ def _is_compact(raw: bytes) -> bool:
     return raw.isascii() and not any(mark in raw for mark in (b" ", b"\\", b"\t", b"\r", b"\n"))
 
 
-def _dumped(value: Any) -> str:
+def _dumped(value: dict[str, Any]) -> str:
+    if _is_deeper(value, DEEPEST):
+        raise WireError("", f"an unknown field is nested deeper than {DEEPEST}")
     try:
         return decode.dump(value).decode("ascii")
-    except (ValueError, RecursionError):
-        raise WireError("", "an unknown field holds a number out of range or is nested too deep") from None
+    except ValueError:
+        raise WireError("", "an unknown field holds a number out of range") from None
+
+
+def _is_deeper(value: dict[str, Any], most: int) -> bool:
+    level: list[Any] = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, _NESTING)
+        ]
+        if not level:
+            return False
+    return True
