@@ -25,10 +25,11 @@ examples:
 
   hopmap lab targets --count 2000 --one-per-24        addresses to probe
   hopmap lab change network 52.95.110.1               reroute (inside the lab, or with --control PATH)
+  hopmap lab moved                                    the paths that this moved
   hopmap lab stats                                    packets per router, /24 and worker, as JSON
   hopmap lab truth now.jsonl.gz                       write the truth as of now
   hopmap lab score --truth truth.jsonl.gz traces.json compare any traces with it
-  each of these five has its own --help
+  each of these six has its own --help
 """
 _MOST_WORKERS = 250
 
@@ -159,6 +160,14 @@ def _run_change(argv: list[str]) -> int:
     return _print(_ask(options, request))
 
 
+def _run_moved(argv: list[str]) -> int:
+    parser = _parser(" moved", "Print which paths a change has moved, of those probed before it, as JSON.")
+    parser.add_argument("--change", type=int, metavar="N", help="the N-th change, from 1 (default: the last)")
+    _control_option(parser)
+    options = parser.parse_args(argv)
+    return _print(_ask(options, {"do": "moved", "change": options.change}))
+
+
 def _run_stats(argv: list[str]) -> int:
     parser = _parser(" stats", "Print a running lab's counters as JSON.")
     parser.add_argument("--top", type=int, default=TOP, metavar="N", help=f"rows of each kind (default {TOP})")
@@ -207,6 +216,7 @@ def _agents(text: str) -> dict[str, int]:
 PARTS: dict[str, Callable[[list[str]], int]] = {
     "targets": _run_targets,
     "change": _run_change,
+    "moved": _run_moved,
     "stats": _run_stats,
     "truth": _run_truth,
     "score": _run_score,

@@ -168,7 +168,9 @@ class Session:
             return {"rows": self.write_truth(Path(str(path))), "path": str(path)}
         if asked == "change":
             return self._change(request)
-        raise UserError(f"the lab knows change, stats and truth, not '{asked}'")
+        if asked == "moved":
+            return self._moved(request)
+        raise UserError(f"the lab knows change, moved, stats and truth, not '{asked}'")
 
     def _change(self, request: dict[str, Any]) -> dict[str, Any]:
         worker = request.get("worker", 0)
@@ -177,9 +179,21 @@ class Session:
         try:
             target = int(IPv4Address(str(request.get("target"))))
             now = self.exchange.now()
-            return {"moved": self.exchange.world.change(str(request.get("kind")), worker, target, now), "at": now}
+            moved = self.exchange.world.change(str(request.get("kind")), worker, target, now)
+            return {"moved": moved, "at": now, "change": len(self.exchange.world.epochs) - 1}
         except (ValueError, AddressValueError) as error:
             raise UserError(str(error)) from error
+
+    def _moved(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Which paths a change has moved; the last one, if none is named."""
+        world = self.exchange.world
+        last = len(world.epochs) - 1
+        change = request.get("change") or last
+        if not isinstance(change, int) or not 1 <= change <= last:
+            raise UserError(f"there is no change {change}: {last} have been made")
+        pairs = truth.moved(world, change)
+        paths = [{"worker": worker, "target": truth.dotted(target)} for worker, target in pairs]
+        return {"change": change, "at": world.epochs[change][0], "probed": len(world.probed), "paths": paths}
 
     def statistics(self, top: int) -> dict[str, Any]:
         """The world's counters and the loop's; the `top` highest of each kind."""

@@ -162,6 +162,24 @@ def _versions(world: World, numbers: Numbers) -> Iterator[Row]:
         yield from rows
 
 
+def moved(world: World, change: int) -> list[tuple[int, int]]:
+    """The (worker, target) pairs that were probed before a change (from 1) and whose path it moved."""
+    since, shifts = world.epochs[change]
+    pairs = [key for key, first in world.probed.items() if first < since]
+    numbers = Numbers()
+    world.routes.under(world.epochs[change - 1][1])
+    before = {key: world.routes.route(world.vantages[key[0]], key[1]) for key in pairs}
+    world.routes.under(shifts)
+    after = {key: world.routes.route(world.vantages[key[0]], key[1]) for key in pairs}
+    world.routes.under(world.epochs[-1][1])
+    return [
+        key
+        for key in pairs
+        if before[key].segments != after[key].segments
+        and path_row(world, before[key], numbers) != path_row(world, after[key], numbers)
+    ]
+
+
 def _epoch_of(world: World) -> dict[tuple[int, int], int]:
     """In which state of the world each pair was first probed."""
     return {

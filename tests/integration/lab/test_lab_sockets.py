@@ -123,6 +123,8 @@ def test_change_stats_and_truth_from_the_command_line(lab: Path) -> None:
     at = ["--control", str(lab / "control")]
     moved = json.loads(run_lab("change", "network", target, *at).stdout)
     assert moved["moved"].startswith("network ")
+    told = json.loads(run_lab("moved", *at).stdout)
+    assert told == {"change": 1, "at": moved["at"], "probed": 1, "paths": [{"worker": 0, "target": target}]}
     ping(client, "192.168.1.2", target, 2)
     client.close()
     stats: dict[str, Any] = json.loads(run_lab("stats", "--top", "5", *at).stdout)
@@ -142,7 +144,7 @@ def test_change_stats_and_truth_from_the_command_line(lab: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"do": "dance"}, "knows change, stats and truth"),
+        ({"do": "dance"}, "knows change, moved, stats and truth"),
         ({"do": "change", "kind": "network", "target": "nowhere"}, "nowhere"),
         ({"do": "change", "kind": "weather", "target": "1.1.1.1"}, "no change 'weather'"),
         ({"do": "change", "kind": "network", "target": "1.1.1.1", "worker": 2}, "there is no worker 2"),

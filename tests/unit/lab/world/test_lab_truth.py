@@ -94,6 +94,21 @@ def test_a_change_makes_versions_of_what_it_moves_and_only_of_that(make_world: M
     assert found["world"][0]["until"] == 9.0
 
 
+def test_it_is_known_which_paths_a_change_moved(make_world: MakeWorld) -> None:
+    world = make_world("default", workers=2)
+    for place, target in enumerate(many()):
+        world.receive(place % 2, echo(world, target, worker=place % 2), 1.0)
+    world.change("network", 0, many()[0], 5.0)
+    world.receive(0, echo(world, TARGET), 6.0)
+    world.change("link", 1, many()[1], 7.0)
+    rows = [row for row in truth.rows(world, 9.0) if row["kind"] == "path"]
+    for change, at in ((1, 5.0), (2, 7.0)):
+        pairs = {(worker, truth.dotted(target)) for worker, target in truth.moved(world, change)}
+        assert pairs == {(row["worker"], row["target"]) for row in rows if row["until"] == at}
+        assert 0 < len(pairs) < 61
+    assert [row for row in truth.rows(world, 9.0) if row["kind"] == "path"] == rows
+
+
 def test_rows_say_what_bears_an_interface(make_world: MakeWorld) -> None:
     world = make_world("hard", cgnat=1.0)
     found = probed(world, *many())
