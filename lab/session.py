@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import json
 import os
 import shutil
 import signal
@@ -13,24 +12,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from hopmap.errors import UserError
-from lab import control, namespaces, truthfile, tun
+from lab import control, namespaces, tun
 from lab.children import Children
 from lab.exchange import Exchange
 from lab.reaper import Reaper
+from lab.records import Records
 from lab.tables import packaged
 from lab.wire import WireSocket
-from lab.world import statistics, truth
 from lab.world.plan import Plan
 from lab.world.world import World
 
 GRACE_S = 5.0
-MOST_ROWS = 10_000
 WARM_ROUTES, WARM_ROUTES_MORE = 200, 25  # in all, and for every worker
 SOCKET, TUN, AUTO = "socket", "tun", "auto"
 
@@ -76,7 +72,7 @@ class Session:
     reaper: Reaper
     folder: Path
     exchange: Exchange
-    began: str
+    records: Records
     lines: list[tun.Line] = field(default_factory=list)
     children: Children = field(default_factory=Children)
     closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
@@ -85,7 +81,7 @@ class Session:
 
     def open(self) -> None:
         """The control socket, and the workers' lines or their socket."""
-        listener = control.ControlSocket(self.exchange, self.folder / "control", self.answer)
+        listener = control.ControlSocket(self.exchange, self.folder / "control", self.records.answer)
         self.closing.callback(listener.close)
         if self.transport == TUN:
             self._open_lines()
@@ -156,77 +152,6 @@ class Session:
         for line in self.lines[: self.settings.workers]:
             namespaces.end_members(line.namespace, signal.SIGKILL)
 
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What the control socket's clients get."""
-        asked = request.get("do")
-        if asked == "stats":
-            return {"stats": self.statistics(_count(request))}
-        if asked == "truth":
-            path = request.get("path") or self.settings.truth
-            if path is None:
-                raise UserError("the lab was started without --truth: name a file, hopmap lab truth FILE")
-            return {"rows": self.write_truth(Path(str(path))), "path": str(path)}
-        if asked == "change":
-            return self._change(request)
-        if asked == "moved":
-            return self._moved(request)
-        raise UserError(f"the lab knows change, moved, stats and truth, not '{asked}'")
-
-    def _change(self, request: dict[str, Any]) -> dict[str, Any]:
-        worker = request.get("worker", 0)
-        if not isinstance(worker, int) or not 0 <= worker < len(self.exchange.world.vantages):
-            raise UserError(f"there is no worker {worker}")
-        try:
-            target = int(IPv4Address(str(request.get("target"))))
-            now = self.exchange.now()
-            moved = self.exchange.world.change(str(request.get("kind")), worker, target, now)
-            return {"moved": moved, "at": now, "change": len(self.exchange.world.epochs) - 1}
-        except (ValueError, AddressValueError) as error:
-            raise UserError(str(error)) from error
-
-    def _moved(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Which paths a change has moved; the last one, if none is named."""
-        world = self.exchange.world
-        last = len(world.epochs) - 1
-        change = request.get("change") or last
-        if not isinstance(change, int) or not 1 <= change <= last:
-            raise UserError(f"there is no change {change}: {last} have been made")
-        pairs = truth.moved(world, change)
-        paths = [{"worker": worker, "target": truth.dotted(target)} for worker, target in pairs]
-        return {"change": change, "at": world.epochs[change][0], "probed": len(world.probed), "paths": paths}
-
-    def statistics(self, top: int) -> dict[str, Any]:
-        """The world's counters and the loop's; the `top` highest of each kind."""
-        loop = self.exchange
-        flow = {
-            "received": loop.received,
-            "delivered": loop.delivered,
-            "undelivered": loop.undelivered,
-            "overflowed": loop.overflowed,
-        }
-        head = {"transport": self.transport, "uptime_s": round(loop.now(), 3), "packets": flow}
-        return head | statistics.statistics(loop.world, top)
-
-    def write_truth(self, path: Path) -> int:
-        """Write the truth as of now; how many rows."""
-        first = {"began": self.began, "preset": self.settings.preset}
-        rows = truth.rows(self.exchange.world, self.exchange.now())
-        return truthfile.write(path, (row | first if row["kind"] == "world" else row for row in rows))
-
-    def write_statistics(self, path: Path) -> None:
-        """Write the counters as of now. UserError when that can't be done."""
-        try:
-            path.write_text(json.dumps(self.statistics(MOST_ROWS), indent=2) + "\n")
-        except OSError as error:
-            raise UserError(f"cannot write the counters to {path}: {error.strerror}") from error
-
-
-def _count(request: dict[str, Any]) -> int:
-    top = request.get("top", statistics.TOP)
-    if not isinstance(top, int) or not 1 <= top <= MOST_ROWS:
-        raise UserError(f"top is how many rows of each kind, from 1 to {MOST_ROWS}")
-    return top
-
 
 @contextlib.contextmanager
 def _folder(settings: Settings, reaper: Reaper) -> Iterator[Path]:
@@ -265,7 +190,8 @@ def run(settings: Settings) -> int:
         exchange = Exchange(world)
         stack.callback(exchange.close)
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
-        session = Session(settings, transport, reaper, folder, exchange, began)
+        records = Records(exchange, transport, {"began": began, "preset": settings.preset}, settings.truth)
+        session = Session(settings, transport, reaper, folder, exchange, records)
         stack.enter_context(session.closing)
         stack.callback(session.children.kill)
         session.open()
@@ -273,9 +199,9 @@ def run(settings: Settings) -> int:
             announce(session, why)
         code = session.run()
         if settings.truth is not None:
-            session.write_truth(settings.truth)
+            records.write_truth(settings.truth)
         if settings.stats is not None:
-            session.write_statistics(settings.stats)
+            records.write_statistics(settings.stats)
         return code
 
 
