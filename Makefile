@@ -4,6 +4,7 @@
 #   make check    lint, types, layers, unit tests: the inner loop (about a minute)
 #   make test     install, then every gate and every test with coverage (about 8 minutes on 2 cores)
 #   make faults   kills, full disks, damage, bad input, cut-off parts (about 7 minutes on 2 cores)
+#   make faults-full  the same at full size, with the benchmarks of the services (tests/faults/README.md)
 #   make bench    the table of figures (about 8 minutes)
 #   make agent    the agent as one file for any Linux with Python 3.11: hopmap-agent.pyz
 #   make soak     everything for a long time, watched for growth (SOAK_MINUTES=120)
@@ -69,6 +70,11 @@ test: $(VENV)/.installed-dev tools lint types layers
 
 faults: $(VENV)/.installed-dev tools
 	scripts/in-sink.sh $(BIN)/pytest tests/faults
+
+faults-full: $(VENV)/.installed-dev tools
+	HOPMAP_FAULT_ROUNDS=300 HOPMAP_FAULT_INPUTS=100000 HYPOTHESIS_PROFILE=full scripts/in-sink.sh \
+	  $(BIN)/pytest -s -v --durations=30 tests/faults tests/unit/services/input/test_serving.py tests/unit/services/input/test_records.py 2>faults.log
+	$(BIN)/python -m benchmarks input_serving output_ingest
 
 bench: $(VENV)/.installed-dev tools
 	$(BIN)/python -m benchmarks

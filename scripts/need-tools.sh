@@ -1,6 +1,6 @@
 #!/bin/sh
-# The programs that tests compare hopmap with. As root on Debian install what is missing; else say so:
-# tests that need one of them are then skipped, and counted as skipped.
+# The programs that tests and benchmarks compare hopmap with, or load it by. As root on Debian install what is
+# missing; else say so: tests that need one of them are then skipped, and counted as skipped.
 set -eu
 missing=""
 while read -r program package; do
@@ -11,6 +11,7 @@ ping iputils-ping
 traceroute traceroute
 fping fping
 scamper scamper
+wrk wrk
 chromium chromium
 promtool prometheus
 LIST
