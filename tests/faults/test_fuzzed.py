@@ -260,6 +260,9 @@ def test_no_500_no_hang_no_growth(fuzzed: Target, family: str) -> None:
 def _check(request: Request, answer: Response, which: str) -> None:
     if not request.method:  # 501: a Transfer-Encoding that waitress does not know
         assert answer.status < 500 or (answer.status == 501 and b"ransfer-" in (request.body or b"")), (which, request)
+        if answer.status >= 400 and answer.body and not answer.body.startswith(b"HTTP/1"):  # that of HEAD has none
+            said, _ = json.JSONDecoder().raw_decode(answer.body.decode())
+            assert said["detail"], (which, request)
         return
     assert 200 <= answer.status < 500, (which, request, answer)
     if answer.status >= 400:
