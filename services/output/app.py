@@ -1,6 +1,5 @@
 """The calls of the output service, on two ports: results come in at one, everything else is answered at the other."""
 
-import threading
 import time
 from http import HTTPStatus
 from typing import Any
@@ -11,8 +10,9 @@ from services.chassis import auth, body
 from services.chassis.app import JSON, Service, answer, make_app
 from services.chassis.problem import Problem
 from services.output.config import OutputSettings
-from services.output.core.ingest import TooMany, read_batch
+from services.output.core.ingest import TooMany
 from services.output.counters import Counters
+from services.output.parsing import Parsing
 from services.output.reading import Reading
 from services.output.statistics import Statistics
 from services.output.writer import Writer
@@ -20,19 +20,19 @@ from services.output.writer import Writer
 _NDJSON = "application/x-ndjson"
 
 
-def results_app(service: Service, settings: OutputSettings, writer: Writer, counters: Counters) -> bottle.Bottle:
+def results_app(
+    service: Service, settings: OutputSettings, parsing: Parsing, writer: Writer, counters: Counters
+) -> bottle.Bottle:
     """`POST /results` and what every service has."""
     app = make_app(service, metrics=False)
     packed, unpacked = int(settings.max_body_mb * 1e6), int(settings.max_unpacked_mb * 1e6)
-    reading = threading.Lock()  # one at a time: only one can run, and the writer would wait behind all that want to
 
     @app.post("/results", scope="agent")  # type: ignore[untyped-decorator] # bottle has no types
     def take() -> bottle.HTTPResponse:
         writer.refuse_when_low()
         content = body.read(packed, unpacked)
         try:
-            with reading:
-                batch = read_batch(content, settings.max_batch)
+            batch = parsing.read(content, settings.max_batch)
         except TooMany as error:
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many", str(error)) from error
         stored = writer.store(batch.rows)

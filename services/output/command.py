@@ -1,6 +1,7 @@
 """`hopmap output`: where the output service is composed."""
 
 import gc
+import os
 import random
 import sqlite3
 import sys
@@ -21,6 +22,7 @@ from services.output.counters import Counters
 from services.output.forward import Forwarder, endpoint
 from services.output.metrics import OutputMetrics
 from services.output.opening import STATE, lock, open_store
+from services.output.parsing import Parsing
 from services.output.reading import Reading
 from services.output.rotation import Tidier
 from services.output.statistics import Statistics
@@ -71,7 +73,8 @@ def serve(settings: OutputSettings) -> int:
     )
     OutputMetrics(statistics, service.registry)
     bounds = listen.Bounds(body_bytes=int(2e6 * settings.max_body_mb))  # what is a little too large is told so by us
-    take = results_app(service, settings, writer, counters)
+    parsing = Parsing(beside=len(os.sched_getaffinity(0)) > 1)
+    take = results_app(service, settings, parsing, writer, counters)
     ask = queries_app(service, writer, Reading(folder, writer, reserve), statistics)
     listeners = [listen.Listener(take, address, bounds) for address in results_at]
     listeners += [listen.Listener(ask, address, bounds) for address in queries_at]
@@ -86,6 +89,7 @@ def serve(settings: OutputSettings) -> int:
         for forwarder in forwarders:
             forwarder.join()
         tidier.stop()
+        parsing.close()
         writer.stop()
         held.close()
 
@@ -126,4 +130,5 @@ def _writer(settings: OutputSettings, counters: Counters, tidier: Tidier, forwar
         clock=time.time,
         on_news=wake,
         on_retired=tidier.retire,
+        on_grown=lambda path: tidier.fold(path, folder / STATE),
     )

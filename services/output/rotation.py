@@ -10,6 +10,7 @@ from hopmap.logs import event
 from services.chassis.problem import Problem
 from services.output.core.retention import deletable
 from services.output.counters import Counters
+from services.output.store.migrate import fold
 from services.output.store.results import ResultsFile, listing
 from services.output.store.state import State
 from services.output.writer import Writer
@@ -25,12 +26,16 @@ class Tidier:
         self._folder = folder
         self._keep_files = keep_files
         self._counters = counters
-        self._retired: queue.SimpleQueue[ResultsFile | None] = queue.SimpleQueue()
+        self._todo: queue.SimpleQueue[ResultsFile | tuple[Path, ...] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def retire(self, file: ResultsFile) -> None:
         """Take over a file that is not written any more."""
-        self._retired.put(file)
+        self._todo.put(file)
+
+    def fold(self, *paths: Path) -> None:
+        """Fold the logs of databases that are being written, so that their writer need not do it."""
+        self._todo.put(paths)
 
     def start(self, writer: Writer) -> None:
         """Begin; `writer` says how far readers are, and makes the state durable before a file goes."""
@@ -39,28 +44,26 @@ class Tidier:
 
     def stop(self) -> None:
         """Close what was retired and end."""
-        self._retired.put(None)
+        self._todo.put(None)
         if self._thread is not None:
             self._thread.join()
 
     def _run(self, writer: Writer) -> None:
         while True:
             try:
-                if not self._close_retired():
-                    return
+                todo = self._todo.get(timeout=_EVERY_SECONDS)
+            except queue.Empty:
+                todo = ()
+            if todo is None:
+                return
+            try:
+                if isinstance(todo, ResultsFile):
+                    todo.close()
+                for path in todo if isinstance(todo, tuple) else ():
+                    fold(path)
                 self._delete_surplus(writer)
             except (OSError, sqlite3.Error, Problem) as error:
                 event(_log, logging.WARNING, "tidying_put_off", error=error)
-
-    def _close_retired(self) -> bool:
-        """Close the next retired file, waiting a while for one; False when there will be none any more."""
-        try:
-            file = self._retired.get(timeout=_EVERY_SECONDS)
-        except queue.Empty:
-            return True
-        if file is not None:
-            file.close()
-        return file is not None
 
     def _delete_surplus(self, writer: Writer) -> None:
         files = listing(self._folder)

@@ -35,6 +35,7 @@ _ANSWER_SECONDS = 30.0
 _TICK_SECONDS = 1.0
 _RETRY_SECONDS = 30.0
 _CATCH_UP_ROWS = 1_000
+_FOLD_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Writer:
         clock: Callable[[], float],
         on_news: Callable[[], None],
         on_retired: Callable[[ResultsFile], None],
+        on_grown: Callable[[Path], None],
     ) -> None:
         self._folder = folder
         self._file = file
@@ -83,6 +85,8 @@ class Writer:
         self._clock = clock
         self._on_news = on_news
         self._on_retired = on_retired
+        self._on_grown = on_grown
+        self._unfolded = 0  # bytes of results stored since
         self._jobs: queue.Queue[_Job | None] = queue.Queue(_MOST_JOBS)
         self._rotate_after = 0.0
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -195,6 +199,13 @@ class Writer:
             job.future.set_result(answer)
         if fresh:
             self._take_in(fresh)
+            self._fold_when_due(fresh)
+
+    def _fold_when_due(self, rows: Sequence[Row]) -> None:
+        self._unfolded += sum(len(row.document) for row in rows)
+        if self._unfolded >= _FOLD_BYTES:
+            self._unfolded = 0
+            self._on_grown(self._file.path)
 
     def _sort_out(self, group: Sequence[_Job]) -> tuple[list[Row], list[Answer]]:
         """The rows never received before, each once, and the answer of each job."""

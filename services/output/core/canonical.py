@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from operator import lt
 
 from hopmap import addresses
-from hopmap.wire.feedback import Feedback
+from hopmap.data.special import special_use
 from hopmap.wire.result import MAX_HOPS, MAX_LABELS, MAX_RTTS, ResultId
-from services.output.core.hops import is_public, nearest, worth_probing
+from services.output.core.hops import worth_probing
 from services.output.core.row import Row
 
 _BYTE = "(?:[1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
@@ -64,16 +64,16 @@ def read_canonical(line: str) -> Row | None:
         return None  # why the trace ended stands in its hops
     if reached is not None and not _are_hops(parts):
         return None
-    hops = worth_probing(parts[2::3], target)
-    told = (alive or sent != "0") and is_public(target)
+    address = addresses.number(target)
+    told = (alive or sent != "0") and special_use(address) is None
     return Row(
         ResultId(agent, spool, int(sequence)),
-        addresses.number(target),
+        address,
         started,
         "trace" if reached else "ping",
         line,
-        hops,
-        Feedback(target, "alive" if alive else "dead", agent, started, nearest(hops)) if told else None,
+        worth_probing(parts[2::3], target),
+        ("alive" if alive else "dead") if told else None,
     )
 
 

@@ -5,7 +5,6 @@ from itertools import chain
 
 from hopmap import addresses
 from hopmap.data.special import special_use, special_use_of_prefix
-from hopmap.wire.feedback import Feedback
 from hopmap.wire.result import Result, Trace
 
 MOST_NEAR = 8
@@ -42,8 +41,10 @@ def hops_worth_probing(result: Result) -> tuple[str, ...]:
 
 
 def outcome(result: Result) -> str | None:
-    """alive, dead or filtered; None when nothing was asked of the target."""
+    """alive, dead or filtered; None when nothing was asked of the target, or it is never one of the inputs'."""
     trace = result.trace
+    if not is_public(result.target):
+        return None
     if result.ping.received or (trace is not None and trace.reached):
         return "alive"
     if trace is not None and _is_prohibited(trace):
@@ -57,16 +58,8 @@ def _is_prohibited(trace: Trace) -> bool:
     )
 
 
-def feedback(result: Result, hops: Sequence[str]) -> Feedback | None:
-    """What an input should know of the target, with those of its `hops_worth_probing` nearest to it, nearest first."""
-    found = outcome(result)
-    if found is None or not is_public(result.target):
-        return None
-    return Feedback(result.target, found, result.agent, result.started, nearest(hops))
-
-
 def nearest(hops: Sequence[str]) -> tuple[str, ...]:
-    """Those nearest to the target, nearest first."""
+    """Of a result's `hops_worth_probing` those nearest to the target, nearest first."""
     return tuple(hops[: -MOST_NEAR - 1 : -1])
 
 

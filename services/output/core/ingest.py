@@ -9,7 +9,7 @@ from hopmap.wire import decode
 from hopmap.wire.decode import WireError
 from hopmap.wire.result import decode_result, parse_id
 from services.output.core.canonical import read_canonical
-from services.output.core.hops import feedback, hops_worth_probing
+from services.output.core.hops import hops_worth_probing, outcome
 from services.output.core.row import Row
 
 LONGEST_DOCUMENT = 256 << 10  # 255 hops, each with 16 labels, fit
@@ -105,15 +105,14 @@ def read_row(value: Any, raw: bytes | None = None) -> Row:
     document = raw.decode("ascii") if raw is not None and _is_compact(raw) else dumped
     if len(document) > LONGEST_DOCUMENT:
         raise WireError("", f"the result is longer than {LONGEST_DOCUMENT} bytes")
-    hops = hops_worth_probing(result)
     return Row(
         id=parse_id(result.id),
         target=addresses.number(result.target),
         started=result.started,
         kind="ping" if result.trace is None else "trace",
         document=document,
-        hops=hops,
-        feedback=feedback(result, hops),
+        hops=hops_worth_probing(result),
+        outcome=outcome(result),
     )
 
 

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from hopmap.wire.feedback import Feedback
 from hopmap.wire.result import ResultId
 
 
@@ -14,5 +13,5 @@ class Row(NamedTuple):
     started: str
     kind: str
     document: str
-    hops: tuple[str, ...]
-    feedback: Feedback | None
+    hops: tuple[str, ...]  # worth probing, in order
+    outcome: str | None  # what inputs are told came of the target, if anything

@@ -1,10 +1,14 @@
 """Bringing a database file to the newest schema: numbered SQL files, one transaction each, a copy kept before."""
 
+import contextlib
 import sqlite3
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
 from hopmap.errors import UserError
+
+_MOST_LOG_PAGES = 8_000  # 33 MB: so long it is folded elsewhere, beyond that by the commit that exceeds it
 
 
 def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
@@ -13,7 +17,15 @@ def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA cache_size = -16384")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_MOST_LOG_PAGES}")
     return connection
+
+
+def fold(path: Path) -> None:
+    """Copy into the database what its log holds, while others write there; nothing when it is gone."""
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    with contextlib.suppress(sqlite3.OperationalError), closing(sqlite3.connect(uri, uri=True)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def reading(path: Path) -> sqlite3.Connection:

@@ -12,6 +12,7 @@ from pathlib import Path
 from hopmap import addresses
 from hopmap.errors import UserError
 from hopmap.wire.result import ResultId
+from services.output.core.hops import nearest
 from services.output.core.intervals import IntervalSet
 from services.output.core.row import Row
 from services.output.counters import Counters
@@ -121,11 +122,14 @@ class State:
         self._counters.add(hops_not_kept=len(found))
 
     def _add_feedback(self, rows: Iterable[Row]) -> None:
-        latest = {row.target: row.feedback for row in rows if row.feedback is not None}
+        latest = {row.target: row for row in rows if row.outcome is not None}
         bulk.insert(
             self._connection,
             "REPLACE INTO feedback (target, outcome, agent, at, interfaces)",
-            [(target, told.outcome, told.agent, told.at, ",".join(told.interfaces)) for target, told in latest.items()],
+            [
+                (target, row.outcome, row.id.agent, row.started, ",".join(nearest(row.hops)))
+                for target, row in latest.items()
+            ],
         )
 
     def trim(self) -> None:

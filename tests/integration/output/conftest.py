@@ -52,11 +52,15 @@ class Output:
         command += [f"--unix={self._sockets[0]}", f"--health-unix={self._sockets[1]}", "--reserve-mb=1", *self.flags]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, stderr=log)
-        self.taking, self.asking = (Client(Endpoint.parse(f"unix://{path}"), timeout=60) for path in self._sockets)
+        self.taking, self.asking = self.client(), Client(Endpoint.parse(f"unix://{self._sockets[1]}"), timeout=60)
         until(lambda: self.answers(ready) or self.process.poll() is not None)
         if self.process.poll() is not None:
             self.process = None
             raise AssertionError(self.log())
+
+    def client(self) -> Client:
+        """One more of the side that takes results."""
+        return Client(Endpoint.parse(f"unix://{self._sockets[0]}"), timeout=60)
 
     def answers(self, status: int) -> bool:
         try:

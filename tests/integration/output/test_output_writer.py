@@ -32,6 +32,7 @@ class Bench:
         self.counters = Counters()
         self.retired: list[ResultsFile] = []
         self.news = 0
+        self.grown: list[Path] = []
         limits = {"most_hops": 1_000, "most_feedback": 1_000} | bounds
         self.file, self.state = open_store(folder, self.counters, now=self.now, **limits)
         self.limits = Limits(rotate_bytes=10**9, rotate_seconds=7 * _DAY, reserve_bytes=0)
@@ -44,6 +45,7 @@ class Bench:
             clock=lambda: self.now,
             on_news=self.heard,
             on_retired=self.retired.append,
+            on_grown=self.grown.append,
         )
 
     def heard(self) -> None:

@@ -227,7 +227,7 @@ def test_what_is_right_but_not_canonical_goes_the_long_way(changes: dict[str, An
 def test_a_target_that_nothing_was_asked_of_teaches_nothing() -> None:
     row = agree(line(SILENT | {"ping": SILENT["ping"] | {"sent": 0, "received": 0}}))
     assert row is not None
-    assert row.feedback is None
+    assert row.outcome is None
 
 
 def test_a_batch_mixes_both_ways() -> None:

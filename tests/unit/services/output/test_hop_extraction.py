@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hopmap import addresses
 from hopmap.data.special import special_use
 from hopmap.wire.result import Hop, Ping, Result, Trace
-from services.output.core.hops import MOST_NEAR, concerns, feedback, hops_worth_probing, is_public, outcome
+from services.output.core.hops import MOST_NEAR, concerns, hops_worth_probing, is_public, nearest, outcome
 
 TARGET = "8.8.8.8"
 
@@ -73,17 +73,14 @@ def test_what_came_of_the_target(measured: Result, expected: str | None) -> None
     assert outcome(measured) == expected
 
 
-def test_feedback_lists_the_nearest_interfaces_first_and_not_too_many() -> None:
+def test_the_nearest_interfaces_come_first_and_not_too_many() -> None:
     measured = result(tuple(hop(ttl, f"5.9.0.{ttl}") for ttl in range(1, 20)))
-    told = feedback(measured, hops_worth_probing(measured))
-    assert told is not None
-    assert told.interfaces == tuple(f"5.9.0.{ttl}" for ttl in range(19, 19 - MOST_NEAR, -1))
-    assert (told.target, told.outcome, told.agent, told.at) == (TARGET, "alive", "a", "2026-11-23T08:00:00.000Z")
+    found = nearest(hops_worth_probing(measured))
+    assert found == tuple(f"5.9.0.{ttl}" for ttl in range(19, 19 - MOST_NEAR, -1))
 
 
-def test_there_is_no_feedback_on_what_was_not_asked_or_is_never_a_target() -> None:
-    assert feedback(result(sent=0, received=0), ()) is None
-    assert feedback(result(target="10.0.0.1"), ()) is None
+def test_nothing_is_told_of_what_is_never_a_target() -> None:
+    assert outcome(result(target="10.0.0.1")) is None
 
 
 def test_a_result_concerns_its_target_and_its_hops() -> None:
