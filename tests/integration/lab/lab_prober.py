@@ -15,7 +15,7 @@ def open_way() -> socket.socket:
         return raw
     way = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     way.connect(os.environ["HOPMAP_LAB_SOCKET"])
-    way.send(b"HELLO 1 0")
+    way.send(f"HELLO 1 {os.environ['HOPMAP_LAB_WORKER']}".encode())
     assert way.recv(100).startswith(b"OK "), "no welcome"
     return way
 
