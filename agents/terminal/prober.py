@@ -71,7 +71,7 @@ class Prober:
         return found
 
     @property
-    def awaited(self) -> bool:
+    def waiting(self) -> bool:
         """Whether a probe may yet be answered or missed."""
         return any(not probe.missed for probe in self._probes.values())
 

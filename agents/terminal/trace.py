@@ -92,7 +92,7 @@ def one_round(
             route.sent(ttl)
             ttl += 1
             continue
-        if ttl > route.end(flow) and (not prober.awaited if last else now >= start + interval):
+        if ttl > route.end(flow) and (not prober.waiting if last else now >= start + interval):
             return
         due = start + ((ttl - 1) * spacing if ttl <= route.end(flow) else interval)
         wait = min(max(due - now, 0.0), _GLANCE) if not last or ttl <= route.end(flow) else _GLANCE
