@@ -22,7 +22,7 @@ from hopmap.wire import control, decode, feedback, result, service_info, target
 from services.output.core.canonical import read_canonical
 from services.output.core.ingest import read_row
 
-from .fault_parts import INPUTS, ROOT, Input, Output, Part, made
+from .fault_parts import INPUTS, ROOT, Input, Output, made
 from .mutator import Mutator, structures
 
 GOLDEN: dict[str, Any] = {path.stem: json.loads(path.read_text()) for path in (ROOT / "tests/golden").glob("*.json")}
@@ -194,7 +194,9 @@ class Target:
 
     def resident_mb(self) -> tuple[float, float]:
         """What the input and the output hold."""
-        return _resident_mb(self.source), _resident_mb(self.store)
+        assert self.source.process
+        assert self.store.process
+        return _resident_mb(self.source.process.pid), _resident_mb(self.store.process.pid)
 
     def log(self) -> str:
         return self.source.log() + self.store.log()
@@ -206,10 +208,12 @@ def _receive(caller: socket.socket, answer: bytearray) -> None:
         answer += more
 
 
-def _resident_mb(part: Part) -> float:
-    assert part.process is not None
-    status = Path(f"/proc/{part.process.pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+def _resident_mb(process: int) -> float:
+    """What a process and those that it started hold."""
+    status = Path(f"/proc/{process}/status").read_text()
+    children = (path.read_text().split() for path in Path(f"/proc/{process}/task").glob("*/children"))
+    own = int(status.split("VmRSS:")[1].split()[0]) / 1024
+    return own + sum(_resident_mb(int(child)) for among in children for child in among)
 
 
 @pytest.fixture(scope="module")
