@@ -7,7 +7,8 @@ the old one and put in its place by rename; the one before is kept with its logs
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from mmap import ACCESS_READ, MADV_DONTNEED, mmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from hopmap.identity import make_directory, sync_directory
 from hopmap.wire import decode
 from hopmap.wire.decode import WireError
 from services.input.core.columns import is_block
-from services.input.core.frames import frame, scan
+from services.input.core.frames import Found, frame, scan
 from services.input.core.frontier import Record
 from services.input.log import Log, LogError
 
@@ -46,12 +47,13 @@ class Store:
     def replay(self, take: Callable[[Any], None]) -> Replayed:
         """Give every record of the state, in order, to `take`; blocks of columns as their bytes."""
         counts = [0, 0, 0]
-        begin, content = self._newest_snapshot()
-        self._take(content, take, counts)
+        begin = self._newest_snapshot()
+        if begin:
+            self._take(self._pieces("snapshot", begin), take, counts)
         for number in self._numbers("log"):
             self.number = max(self.number, number)
             if number >= begin:
-                self._take(self._read("log", number), take, counts)
+                self._take(self._pieces("log", number), take, counts)
         self.number = max([self.number, *self._numbers("snapshot")])
         return Replayed(*counts)
 
@@ -110,17 +112,22 @@ class Store:
             self.log.close()
         os.close(self._lock)
 
-    def _newest_snapshot(self) -> tuple[int, bytes]:
-        """(number, content) of the newest whole snapshot; without one, of the oldest damaged; (0, b"") without any."""
-        found = 0, b""
-        for number in reversed(self._numbers("snapshot")):
-            found = number, self._read("snapshot", number)
-            if _is_whole(found[1]):
-                break
-        return found
+    def _newest_snapshot(self) -> int:
+        """The number of the newest whole snapshot; without one, of the oldest damaged; 0 without any."""
+        newest_first = sorted(self._numbers("snapshot"), reverse=True)
+        return next((number for number in newest_first if self._is_whole(number)), min(newest_first, default=0))
 
-    def _take(self, content: bytes, take: Callable[[Any], None], counts: list[int]) -> None:
-        for piece in scan(content):
+    def _is_whole(self, number: int) -> bool:
+        """Whether a snapshot is undamaged and has its end."""
+        last, count = b"", 0
+        for piece in self._pieces("snapshot", number):
+            if piece.payload is None:
+                return False
+            last, count = piece.payload, count + 1
+        return last == decode.dump({"record": "end", "records": count - 1})
+
+    def _take(self, pieces: Iterable[Found], take: Callable[[Any], None], counts: list[int]) -> None:
+        for piece in pieces:
             if piece.payload is None:
                 counts[1] += piece.lost
                 continue
@@ -144,10 +151,17 @@ class Store:
     def _path(self, kind: str, number: int) -> Path:
         return self.directory / f"{kind}-{number:020d}"
 
-    def _read(self, kind: str, number: int) -> bytes:
+    def _pieces(self, kind: str, number: int) -> Iterator[Found]:
+        """What is in a file, frame by frame; what is behind the reader is not held in memory."""
         path = self._path(kind, number)
         try:
-            return path.read_bytes()
+            with path.open("rb") as file:
+                if not os.fstat(file.fileno()).st_size:
+                    return
+                with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+                    for piece in scan(content):
+                        yield piece
+                        content.madvise(MADV_DONTNEED, 0, piece.end)
         except OSError as error:
             raise UserError(
                 f"cannot read {path}: {error.strerror}; the state is kept, mend it and start again"
@@ -169,12 +183,3 @@ class Store:
                 f"{self.directory} is in use by another hopmap input: stop it, or give another with --state-dir"
             ) from error
         return descriptor
-
-
-def _is_whole(content: bytes) -> bool:
-    last, count = b"", 0
-    for piece in scan(content):
-        if piece.payload is None:
-            return False
-        last, count = piece.payload, count + 1
-    return last == decode.dump({"record": "end", "records": count - 1})

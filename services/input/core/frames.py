@@ -3,7 +3,7 @@
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 MARK = b"\xf5hm1"
 _HEAD = struct.Struct("<4sII")
@@ -23,7 +23,23 @@ def frame(payload: bytes) -> bytes:
     return _HEAD.pack(MARK, len(payload), zlib.crc32(payload)) + payload
 
 
-def scan(content: bytes) -> Iterator[Found]:
+class Content(Protocol):
+    """Bytes, or a file that is mapped into memory."""
+
+    def __len__(self) -> int:
+        """How many bytes."""
+        ...
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        """Some of them."""
+        ...
+
+    def find(self, mark: bytes, begin: int, /) -> int:
+        """Where a mark stands next; -1 for nowhere."""
+        ...
+
+
+def scan(content: Content) -> Iterator[Found]:
     """The frames of a file's content in order, with what lies damaged between them and at the end."""
     at = 0
     while at < len(content):
@@ -37,18 +53,18 @@ def scan(content: bytes) -> Iterator[Found]:
         at = after
 
 
-def _frame_at(content: bytes, at: int) -> bytes | None:
+def _frame_at(content: Content, at: int) -> bytes | None:
     if len(content) - at < _HEAD.size:
         return None
-    mark, length, checksum = _HEAD.unpack_from(content, at)
     begin = at + _HEAD.size
+    mark, length, checksum = _HEAD.unpack(content[at:begin])
     if mark != MARK or length > MOST_BYTES or begin + length > len(content):
         return None
     payload = content[begin : begin + length]
     return payload if zlib.crc32(payload) == checksum else None
 
 
-def _next_frame(content: bytes, at: int) -> int:
+def _next_frame(content: Content, at: int) -> int:
     """Where the next whole frame begins, or the end."""
     while (at := content.find(MARK, at)) >= 0:
         if _frame_at(content, at) is not None:
