@@ -64,6 +64,15 @@ class AgentSettings:
     per_router_per_second: float = setting(
         1.0, "probes per second to a router within 4 hops at most, over 10 seconds; 0 lifts it", low=0, high=100_000
     )
+    redact_first_hops: int = setting(
+        0, "how many hops next to this agent are kept back from results, whatever their address", low=0, high=32
+    )
+    share_private_hops: bool = setting(
+        default=False, about="hand in private hops (RFC 1918, 100.64.0.0/10, link-local) too: those of the home"
+    )
+    contact_in_traces: bool = setting(
+        default=True, about="the contact in trace probes too, not in pings alone; without it they are shorter"
+    )
     ping_count: int = setting(1, "echoes to a target; a silent one is tried once more", low=1, high=100)
     opt_outs: str | None = setting(None, "file of prefixes never to be probed, one a line, beside those control tells")
     spool_max_mb: float = setting(64.0, "results kept while the output is away; then the oldest go", low=1, high=65_536)

@@ -17,5 +17,7 @@ class Counts:
     traced: int = 0
     reached: int = 0
     passed_over: dict[str, int] = field(
-        default_factory=lambda: {"expired": 0, "cooling": 0, "special": 0, "opted_out": 0, "unsent": 0}
+        default_factory=lambda: dict.fromkeys(
+            ("expired", "cooling", "special", "opted_out", "left_alone", "withheld", "unsent"), 0
+        )
     )

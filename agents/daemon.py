@@ -16,10 +16,12 @@ from agents.cooldown_log import CooldownLog
 from agents.core.cooldown import Cooldown
 from agents.core.measurement import Job
 from agents.core.orders import Orders
+from agents.core.redaction import Redaction
 from agents.counts import Counts
 from agents.delivery import Delivery
 from agents.health import Vitals
 from agents.intake import Intake
+from agents.left_alone import LeftAlone
 from agents.opening import ahead, engine_settings, own_opt_outs
 from agents.probe.engine import Engine
 from agents.probe.transport import Transport
@@ -94,6 +96,8 @@ class Agent:
             set_aside=state_dir / "refused.ndjson",
         )
         self.cooldown = CooldownLog(state_dir / "cooldown", Cooldown(settings.cooldown_minutes * 60), clock)
+        self.left_alone = LeftAlone(state_dir / "left-alone", steady())
+        self.redaction = Redaction(settings.redact_first_hops, share_private=settings.share_private_hops)
         self.engine = Engine(transport, engine_settings(settings, self.instance), clock_ns, clock.wall)
         self.probing = Probing(
             self.engine,
@@ -106,6 +110,8 @@ class Agent:
             name=self.name,
             rates=settings.rates(),
             job=self._job,
+            left_alone=self.left_alone,
+            redaction=self.redaction,
             offset=None if self.control is None else self.control.offset,
         )
 
@@ -113,6 +119,10 @@ class Agent:
     def transport(self) -> str:
         """How it probes, in a word."""
         return self._transport.mode
+
+    def steady(self) -> float:
+        """Seconds of the clock that never steps."""
+        return self._clock.steady()
 
     @property
     def uptime(self) -> float:

@@ -42,6 +42,11 @@ METRICS = (
     Metric("hopmap_agent_targets_queued", "gauge", "Targets taken and not begun.", "queued"),
     Metric("hopmap_agent_targets_in_hand", "gauge", "Targets being measured.", "in_hand"),
     Metric("hopmap_agent_targets_cooling", "gauge", "Targets within their cooldown.", "cooling"),
+    Metric(
+        "hopmap_agent_prefixes_left_alone", "gauge", "/24s left alone after a prohibition was answered.", "left_alone"
+    ),
+    Metric("hopmap_agent_prohibited_total", "counter", "Answers that prohibit probing.", "prohibited"),
+    Metric("hopmap_agent_hops_redacted_total", "counter", "Hops kept back from results.", "hops_redacted"),
     Metric("hopmap_agent_opt_out_prefixes", "gauge", "Prefixes that are never probed.", "opt_outs"),
     Metric("hopmap_agent_control_version", "gauge", "Version of the control document obeyed.", "control_version"),
     Metric("hopmap_agent_halted", "gauge", "1 while control has stopped or paused this agent.", "halted"),

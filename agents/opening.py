@@ -27,6 +27,7 @@ def engine_settings(settings: AgentSettings, instance: str) -> EngineSettings:
         identifier=crc32(instance.encode()) & 0xFFFF,
         flow_key=_flow_key(Path(settings.state_dir)),
         contact=settings.contact,
+        contact_in_traces=settings.contact_in_traces,
         packets_per_second=rates.packets_per_second,
         per_network=per_network(rates.per_prefix_per_second),
         per_near_hop=per_near_hop(rates.per_router_per_second),

@@ -1,6 +1,7 @@
 """From leases to results in the spool: the one loop that touches the engine."""
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,19 +13,24 @@ from agents.core.measurement import Finding, Job
 from agents.core.offset import Offset
 from agents.core.orders import Orders, Rates
 from agents.core.pace import Cap, per_near_hop, per_network
+from agents.core.redaction import Redaction
+from agents.core.reply import guessed_distance
 from agents.counts import Counts
 from agents.intake import Intake
+from agents.left_alone import LeftAlone
 from agents.sources import Lease
 from agents.spool import Spool
 from hopmap import addresses
 from hopmap.logs import event
 from hopmap.wire import decode
 from hopmap.wire.result import Clock as ClockState
-from hopmap.wire.result import Result, encode_result
+from hopmap.wire.result import Result, Trace, encode_result
 
 _log = logging.getLogger(__name__)
 _BUSY, _IDLE = 0.05, 0.5  # seconds to listen at most before looking at the queue again
 _CLOCK_SECONDS = 10.0
+_PROHIBITED = Trace("icmp", 0, reached=False, stop_reason="prohibited", probes=0)
+"""The route to a target whose ping was answered with a prohibition: nothing was probed, and this is why."""
 
 
 class Engine(Protocol):
@@ -52,6 +58,12 @@ class Engine(Protocol):
     def set_rate(self, packets_per_second: float | None) -> None:
         """Packets per second from now on."""
 
+    prohibited: deque[int]
+    """Targets of probes that were answered with 'administratively prohibited', to be taken out."""
+
+    def withdraw(self, refused: Callable[[int], object]) -> None:
+        """End what is in hand for targets that `refused` says yes to."""
+
     def set_caps(self, per_network: Cap | None, per_near_hop: Cap | None) -> None:
         """The caps for a /24 and for a near router from now on."""
 
@@ -72,6 +84,8 @@ class Probing:
         name: str,
         rates: Rates,
         job: Callable[[Lease], Job],
+        left_alone: LeftAlone,
+        redaction: Redaction,
         offset: Offset | None = None,
     ) -> None:
         self._engine = engine
@@ -84,6 +98,10 @@ class Probing:
         self._name = name
         self._own_rates = self._rates = rates
         self._job = job
+        self._left_alone = left_alone
+        self._redaction = redaction
+        self._told_off: set[int] = set()  # targets in hand behind a prohibition
+        self._orders_seen = 0
         self._offset = offset
         self._halted: str | None = None
         self._state = ClockState()
@@ -99,14 +117,26 @@ class Probing:
         self._obey()
         if self._halted is None:
             self._submit()
-        for finding in self._engine.step(_IDLE if self.idle or self._halted else _BUSY):
+        findings = self._engine.step(_IDLE if self.idle or self._halted else _BUSY)
+        self._leave_alone()
+        for finding in findings:
             self._keep(finding)
 
     def finish(self) -> None:
         """End what is in hand; what is known of it is kept. A ping not answered yet is no finding."""
+        self._left_alone.keep(self._clock.steady(), at_once=True)
         for finding in self._engine.stop():
             if finding.ping.received:
                 self._keep(finding)
+
+    def _leave_alone(self) -> None:
+        """Heed what was prohibited."""
+        prohibited, now = self._engine.prohibited, self._clock.steady()
+        while prohibited:
+            address = prohibited.popleft()
+            self._told_off.add(address)
+            self._left_alone.prohibited(address, now)
+        self._left_alone.keep(now)
 
     def _obey(self) -> None:
         halted, rates = self._orders.halted, self._orders.rates(self._own_rates)
@@ -119,6 +149,9 @@ class Probing:
             self._engine.set_caps(per_network(rates.per_prefix_per_second), per_near_hop(rates.per_router_per_second))
             event(_log, logging.INFO, "rates", **rates._asdict())
             self._rates = rates
+        if self._orders.revision != self._orders_seen:
+            self._orders_seen = self._orders.revision
+            self._engine.withdraw(self._orders.refusal)
 
     def _submit(self) -> None:
         for _ in range(self._engine.room()):
@@ -138,24 +171,44 @@ class Probing:
                 why = "cooling"
             else:
                 why = self._orders.refusal(lease.address)
+            if why is None and self._left_alone.holds(lease.address, now):
+                why = "left_alone"
             if why is None:
                 return lease
             self._counts.passed_over[why] += 1
         return None
 
     def _keep(self, finding: Finding) -> None:
-        counts, trace = self._counts, finding.trace
-        if not finding.ping.sent:
-            counts.passed_over["unsent"] += 1
+        counts, trace, address = self._counts, finding.trace, finding.job.address
+        prohibited = address in self._told_off
+        self._told_off.discard(address)
+        why = self._not_kept(finding)
+        if why is not None:
+            counts.passed_over[why] += 1
             return
         counts.answered += bool(finding.ping.received)
         if trace is not None:
             counts.traced += 1
             counts.reached += trace.reached
-        if not self._spool.append(lambda identity: self._line(finding, identity)):
+            trace = self._redaction.trace(trace)
+        elif prohibited:
+            trace = _PROHIBITED
+        if finding.ping.received and not prohibited:
+            self._left_alone.answered(address, self._clock.steady())
+        if not self._spool.append(lambda identity: self._line(finding, trace, identity)):
             event(_log, logging.ERROR, "result_dropped", why="no room on the disk")
 
-    def _line(self, finding: Finding, identity: str) -> bytes:
+    def _not_kept(self, finding: Finding) -> str | None:
+        """Why a finding is no result, as a word."""
+        ping, address = finding.ping, finding.job.address
+        if not ping.sent:
+            return "unsent"
+        if self._orders.refusal(address) is not None:
+            return "opted_out"
+        distance = 0 if ping.reply_ttl is None else guessed_distance(ping.reply_ttl)
+        return "withheld" if self._redaction.withholds(address, finding.trace, distance) else None
+
+    def _line(self, finding: Finding, trace: Trace | None, identity: str) -> bytes:
         result = Result(
             id=identity,
             agent=self._name,
@@ -163,7 +216,7 @@ class Probing:
             started=timestamp(finding.started),
             ping=finding.ping,
             clock=self._clock_state(),
-            trace=finding.trace,
+            trace=trace,
         )
         return decode.dump(encode_result(result))
 

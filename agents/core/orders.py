@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from agents.core.optouts import OptOuts
 from hopmap.data.special import special_use
-from hopmap.wire.control import Control
+from hopmap.wire.control import Control, OptOutDelta
 
 SILENCE = 60.0  # without word for so long, no further targets are asked for
 
@@ -28,6 +28,8 @@ class Orders:
         self._place = -1
         self._control = Control()
         self._heard: float | None = None
+        self.revision = 0
+        """Rises whenever a document was obeyed."""
 
     @property
     def version(self) -> int:
@@ -74,21 +76,22 @@ class Orders:
             return True
         anew = control.version < self._opt_outs_at or place != self._place
         self._control, self._place = control, place
-        delta = control.opt_outs
+        whole = self._take(control.opt_outs, follows=not anew and control.opt_outs.since <= self._opt_outs_at)
+        self._opt_outs_at = control.version if whole else 0
+        self.revision += 1
+        return whole
+
+    def _take(self, delta: OptOutDelta, *, follows: bool) -> bool:
+        """Take opt-outs over; False when what was before them is missing."""
         if delta.since == 0:
             self._told = OptOuts(one.prefix for one in delta.added)
-        elif delta.since > self._opt_outs_at or anew:
-            for one in delta.added:  # what is new holds at once, whatever is missing before it
-                self._told.add(one.prefix)
-            self._opt_outs_at = 0
-            return False
-        else:
-            for one in delta.added:
-                self._told.add(one.prefix)
+            return True
+        for one in delta.added:  # what is new holds at once, whatever is missing before it
+            self._told.add(one.prefix)
+        if follows:
             for prefix in delta.removed:
                 self._told.remove(prefix)
-        self._opt_outs_at = control.version
-        return True
+        return follows
 
     def refusal(self, address: int) -> str | None:
         """Why an address must not be probed, as a word; None when it may."""

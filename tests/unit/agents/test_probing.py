@@ -2,6 +2,8 @@
 
 import errno
 import os
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +15,23 @@ from agents.core.measurement import Finding, Job
 from agents.core.optouts import OptOuts
 from agents.core.orders import Orders, Rates
 from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Cap
+from agents.core.redaction import Redaction
 from agents.counts import Counts
 from agents.intake import Intake
+from agents.left_alone import LeftAlone
 from agents.probing import Probing, timestamp
 from agents.sources import Lease, Supply
 from agents.spool import Spool
 from hopmap.addresses import number
+from hopmap.errors import UserError
 from hopmap.wire import decode
-from hopmap.wire.control import Control
+from hopmap.wire.control import Control, OptOut, OptOutDelta
 from hopmap.wire.result import Hop, Ping, Trace, decode_result
+from services.output.core.hops import outcome
 
 A, B, C = number("8.8.8.8"), number("1.1.1.1"), number("9.9.9.9")
 ALIVE = Ping("icmp", 1, 1, (12.5,), 55)
-ROUTE = Trace("icmp", 0, True, "reached", 3, (Hop(1, "10.0.0.1", 1.0), Hop(2), Hop(3, "8.8.8.8", 12.0)))
+ROUTE = Trace("icmp", 0, True, "reached", 3, (Hop(1, "9.0.0.1", 1.0), Hop(2), Hop(3, "8.8.8.8", 12.0)))
 
 
 class FakeEngine:
@@ -40,6 +46,8 @@ class FakeEngine:
         self.rates: list[float | None] = []
         self.caps: list[tuple[Cap | None, Cap | None]] = []
         self.in_hand = 0
+        self.prohibited: deque[int] = deque()
+        self.withdrawn: list[int] = []
 
     def room(self) -> int:
         return self.places
@@ -60,6 +68,9 @@ class FakeEngine:
     def set_rate(self, packets_per_second: float | None) -> None:
         self.rates.append(packets_per_second)
 
+    def withdraw(self, refused: Callable[[int], object]) -> None:
+        self.withdrawn += [job.address for job in self.jobs if refused(job.address)]
+
     def set_caps(self, per_network: Cap | None, per_near_hop: Cap | None) -> None:
         self.caps.append((per_network, per_near_hop))
 
@@ -68,7 +79,7 @@ class FakeEngine:
 
 
 class Rig:
-    def __init__(self, folder: Path, clock: Any) -> None:
+    def __init__(self, folder: Path, clock: Any, first_hops: int = 0) -> None:
         self.folder, self.clock = folder, clock
         self.engine = FakeEngine()
         self.counts = Counts()
@@ -76,6 +87,7 @@ class Rig:
         self.waiting: list[Lease] = []
         self.spool = Spool(folder / "spool", "agent-1", 1 << 20)
         self.cooldown = self.open_cooldown()
+        self.left_alone = LeftAlone(folder / "left-alone", clock.now)
         self.intake = Intake(
             [self], counts=self.counts, steady=clock.steady, rng=lambda: 1.0, interval=0.0, batch=100,
             may_ask=lambda: True,
@@ -83,7 +95,9 @@ class Rig:
         self.probing = Probing(
             self.engine, self.intake, spool=self.spool, cooldown=self.cooldown, orders=self.orders, counts=self.counts,
             clock=clock, name="agent-1", rates=Rates(50.0, 0.1, 1.0),
-            job=lambda lease: Job(lease.address, lease.expires),
+            job=lambda lease: Job(lease.address, lease.expires), left_alone=self.left_alone, redaction=Redaction(
+                first_hops, share_private=False
+            ),
         )  # fmt: skip
 
     def open_cooldown(self) -> CooldownLog:
@@ -130,7 +144,8 @@ def test_expired_special_and_opted_out_targets_are_not_probed(rig: Rig) -> None:
     rig.give(A, seconds=-1)
     rig.give(B, C, number("10.0.0.1"))
     assert rig.engine.addresses() == [B]
-    assert rig.counts.passed_over == {"expired": 1, "cooling": 0, "special": 1, "opted_out": 1, "unsent": 0}
+    counted = {why: count for why, count in rig.counts.passed_over.items() if count}
+    assert counted == {"expired": 1, "special": 1, "opted_out": 1}
 
 
 def test_a_target_cools_down_across_restarts(rig: Rig) -> None:
@@ -176,6 +191,80 @@ def test_the_rates_follow_control(rig: Rig) -> None:
     rig.probing.step()
     assert rig.engine.rates == [5.0, 50.0, 50.0]
     assert rig.engine.caps == [(PER_NETWORK, PER_NEAR_HOP)] * 2 + [(Cap(6, 600.0, 2), PER_NEAR_HOP)]
+
+
+def test_what_is_opted_out_meanwhile_is_ended_and_not_kept(rig: Rig) -> None:
+    rig.give(A, B)
+    rig.orders.apply(Control(version=1, opt_outs=OptOutDelta(0, (OptOut("8.8.8.0/24"),))), 0)
+    rig.engine.found = [Finding(job, 0.0, ALIVE, None) for job in rig.engine.jobs]
+    rig.probing.step()
+    assert rig.engine.withdrawn == [A]
+    assert [result.target for result in rig.results()] == ["1.1.1.1"]
+    assert rig.counts.passed_over["opted_out"] == 1
+
+
+def test_a_network_that_prohibits_probes_is_left_alone_across_restarts_and_reported_as_filtered(rig: Rig) -> None:
+    rig.give(A)
+    rig.engine.prohibited.append(A)
+    rig.engine.found = [Finding(rig.engine.jobs[0], 0.0, Ping("icmp", 1, 0), None)]
+    rig.probing.step()
+    [result] = rig.results()
+    assert outcome(result) == "filtered"
+    rig.give(A + 1, B)
+    assert rig.engine.addresses() == [A, B]
+    assert rig.counts.passed_over["left_alone"] == 1
+    rig.probing.finish()
+    again = LeftAlone(rig.folder / "left-alone", 5.0)  # the clock began anew
+    assert again.holds(A, 3600.0)
+    assert not again.holds(A, 3606.0)
+    assert (again.held(5.0), again.held(4000.0)) == (1, 0)
+
+
+def test_a_network_that_answers_after_its_time_is_forgiven(rig: Rig) -> None:
+    rig.left_alone.prohibited(A, rig.clock.now)
+    rig.clock.now += 3601
+    rig.give(A)
+    rig.engine.found = [Finding(rig.engine.jobs[0], 0.0, ALIVE, None)]
+    rig.probing.step()
+    rig.left_alone.prohibited(A, rig.clock.now)
+    assert not rig.left_alone.holds(A, rig.clock.now + 3601)
+
+
+def test_what_is_left_alone_is_read_whatever_the_file_holds(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = rig.folder / "left-alone"
+    for content in (b"", b"\xff\xfe\n", b"8.8.8.0 nan 1\n", b"8.8.8.0 1e999 99999\n8.8.8.0 x 1\n1 2\n1.1.1.0 60 -1\n"):
+        path.write_bytes(content)
+        LeftAlone(path, 0.0).holds(A, 0.0)
+    assert LeftAlone(path, 0.0).holds(B, 59.0)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UserError, match="left-alone"):
+        LeftAlone(path, 0.0)
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("agents.left_alone.write_whole", full)
+    rig.left_alone.prohibited(A, 1000.0)
+    rig.left_alone.keep(2000.0)
+    assert rig.left_alone.holds(A, 2000.0)
+
+
+def test_hops_of_the_home_are_not_in_the_spool(tmp_path: Path, clock: Any) -> None:
+    rig = Rig(tmp_path, clock, first_hops=1)
+    route = Trace("icmp", 0, True, "reached", 3, (Hop(1, "9.0.0.1", 1.0), Hop(2, "10.1.2.3"), Hop(3, "8.8.8.8", 12.0)))
+    rig.give(A, B)
+    rig.engine.found = [
+        Finding(rig.engine.jobs[0], 0.0, ALIVE, route),
+        Finding(rig.engine.jobs[1], 0.0, Ping("icmp", 1, 1, (0.2,), 64), None),  # one hop away
+    ]
+    rig.probing.step()
+    [line] = rig.spool.peek(10).lines
+    assert b"9.0.0.1" not in line
+    assert b"10.1.2.3" not in line
+    [result] = rig.results()
+    assert [hop.redacted for hop in result.trace.hops] == [True, True, False]
+    assert rig.counts.passed_over["withheld"] == 1
 
 
 def test_at_the_end_what_is_known_is_kept_and_unanswered_pings_are_not_called_dead(rig: Rig) -> None:
