@@ -321,7 +321,7 @@ def main() -> None:
     """Print both tables."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("--rounds", type=int, default=3, help="rounds of the comparison")
-    flags.add_argument("--results", type=int, default=24_000, help="results in a round")
+    flags.add_argument("--results", type=int, default=48_000, help="results in a round")
     flags.add_argument("--slices", type=int, default=3, help="turns of idle and busy")
     flags.add_argument("--filled", type=int, default=20_000, help="results in the file that is dumped")
     flags.add_argument("--only", choices=("ingest", "answers"), help="one of the two tables")

@@ -89,6 +89,7 @@ def _begun(answer_seconds: int) -> _Parser:
             os.truncate(memory, parser.ROOM)
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):  # a timeout of Python's would cost calls
                 ours.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", answer_seconds, 0))
+            shared = mmap.mmap(memory, parser.ROOM)
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", parser.__name__, str(memory)],
                 stdin=theirs.fileno(),
@@ -96,7 +97,7 @@ def _begun(answer_seconds: int) -> _Parser:
                 env=os.environ | _MEMORY_KEPT | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 process_group=0,  # Ctrl-C is for the service, which ends it
             )
-            return _Parser(process, ours, mmap.mmap(memory, parser.ROOM))
+            return _Parser(process, ours, shared)
         except OSError:
             ours.close()
             raise

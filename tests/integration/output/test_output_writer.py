@@ -14,6 +14,7 @@ from services.output.core.row import Row
 from services.output.counters import Counters
 from services.output.opening import STATE, open_store
 from services.output.store import queries
+from services.output.store.migrate import fold
 from services.output.store.results import ResultsFile, listing, page
 from services.output.store.state import MOST_READERS, State
 from services.output.writer import Answer, Limits, Writer
@@ -210,3 +211,23 @@ def test_inputs_no_longer_configured_are_forgotten(tmp_path: Path) -> None:
     state.close()
     assert queries.input_place(tmp_path / STATE, "unix:///a") == ("g", 5, 6)
     assert set(queries.pending(tmp_path / STATE)) == {"unix:///a", "unix:///c"}
+
+
+def test_the_log_is_folded_beside_the_writer_once_it_has_grown(bench: Bench) -> None:
+    long = [read_row(made(sequence, added_later="x" * 100_000)) for sequence in range(1, 51)]
+    bench.writer.store(long[:40])
+    bench.settle()
+    assert bench.grown == []
+    bench.writer.store(long[40:])
+    bench.settle()
+    (path,) = bench.grown
+    before = path.stat().st_size
+    fold(path)
+    assert path.stat().st_size > before + 5_000_000
+    bench.writer.store(rows(51, 60))
+    assert len(bench.ids()) == 60
+
+
+def test_a_database_that_is_gone_is_not_made_by_folding_it(tmp_path: Path) -> None:
+    fold(tmp_path / "gone.sqlite")
+    assert list(tmp_path.iterdir()) == []
