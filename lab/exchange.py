@@ -5,7 +5,7 @@ a slice before the devices are read again. So a route that takes a while to find
 """
 
 import os
-import selectors
+import select
 import time
 from collections import deque
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class Exchange:
         self._came: deque[tuple[float, int, bytes]] = deque()
         self._waiting: list[tuple[float, int, int, bytes]] = []
         self._order = 0
-        self._files = selectors.SelectSelector()  # its timeout is exact; epoll's is whole milliseconds
+        self._files: dict[int, Callable[[], object]] = {}
         self.received = self.delivered = self.undelivered = self.overflowed = 0
 
     def now(self) -> float:
@@ -44,11 +44,11 @@ class Exchange:
 
     def watch(self, file: Any, ready: Callable[[], object]) -> None:
         """Call `ready` whenever a file can be read."""
-        self._files.register(file, selectors.EVENT_READ, ready)
+        self._files[_number(file)] = ready
 
     def unwatch(self, file: Any) -> None:
         """Watch no longer."""
-        self._files.unregister(file)
+        del self._files[_number(file)]
 
     def open_port(self, worker: int, send: Send) -> None:
         """Deliver what comes back for a worker by `send`, which raises OSError when it can't."""
@@ -118,10 +118,17 @@ class Exchange:
     def turn(self, longest: float = _IDLE_S) -> None:
         """Deliver, then wait for packets until the next answer is due, at most `longest` seconds."""
         wait = min(self.deliver_due(), longest)
-        for key, _ in self._files.select(0.0 if self._came else wait):
-            key.data()
+        # select(2) keeps to its time-out; that of epoll is whole milliseconds.
+        for file in select.select(self._files, (), (), 0.0 if self._came else wait)[0]:
+            self._files[file]()
         self.work()
 
     def close(self) -> None:
         """Stop watching; the files are their owners'."""
-        self._files.close()
+        self._files.clear()
+
+
+def _number(file: Any) -> int:
+    """The descriptor of a file, or of what has one."""
+    number: int = file if isinstance(file, int) else file.fileno()
+    return number
