@@ -3,7 +3,9 @@
 import argparse
 import hashlib
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
 from http import HTTPStatus
@@ -11,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hopmap import __version__
-from hopmap.client import Client, Endpoint, Unreachable
+from hopmap.client import Client, Endpoint, Response, Unreachable
 from hopmap.data import cloud, feeds, fetched
 from hopmap.data.cloud import CloudPrefix
 from hopmap.data.feeds import FEEDS, MAX_BYTES, Feed, FeedError
@@ -21,6 +23,7 @@ from hopmap.errors import UserError, one_line
 
 AZURE_PAGE = "https://www.microsoft.com/en-us/download/details.aspx?id=56519"
 _LEAST_KEPT = 0.8
+_FEED_SECONDS = 120.0  # for all of a feed, however steadily it drips
 
 
 class Refused(Exception):
@@ -161,7 +164,7 @@ def from_file(path: Path) -> Answer:
     return Answer(content, path.name)
 
 
-def from_network(url: str, record: FeedRecord | None) -> Answer | None:
+def from_network(url: str, record: FeedRecord | None, seconds: float = _FEED_SECONDS) -> Answer | None:
     """A feed from its address, None when the server says that the recorded one is still right. Refused says why not.
 
     Only https (or loopback); redirects are not followed, and no cookies or tokens are sent.
@@ -181,8 +184,7 @@ def from_network(url: str, record: FeedRecord | None) -> Answer | None:
         headers |= {"If-Modified-Since": record.last_modified} if record.last_modified else {}
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        with Client(endpoint, headers=headers) as client:
-            answer = client.request("GET", path, limit=MAX_BYTES)
+        answer = _within(seconds, Client(endpoint, headers=headers), path)
     except Unreachable as error:
         raise Refused(f"{error}; try again later, or download it and use --from-dir") from error
     if answer.status == HTTPStatus.NOT_MODIFIED and record:
@@ -192,6 +194,28 @@ def from_network(url: str, record: FeedRecord | None) -> Answer | None:
         moved = f" and points to {to!r}, which is not followed" if to else ""
         raise Refused(f"{url} answered {answer.status}{moved}; try again later, or download it and use --from-dir")
     return Answer(answer.body, url, answer.headers.get("etag", ""), answer.headers.get("last-modified", ""))
+
+
+def _within(seconds: float, client: Client, path: str) -> Response:
+    """What a client gets; Unreachable also after so many seconds in all, since its own timeout is for each read."""
+    answer: Future[Response] = Future()
+
+    def get() -> None:
+        try:
+            with client:
+                got = client.request("GET", path, limit=MAX_BYTES)
+        except Unreachable as error:
+            answer.set_exception(Unreachable(str(error)))  # a new one: the frames of the old hold the connection
+        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is waited for
+            answer.set_exception(error)
+        else:
+            answer.set_result(got)
+
+    threading.Thread(target=get, daemon=True).start()  # left behind when it is late: the command ends soon
+    try:
+        return answer.result(seconds)
+    except TimeoutError:
+        raise Unreachable(f"{path} was not had within {seconds:g} s") from None
 
 
 def _chosen(given: argparse.Namespace, local: Mapping[str, Path], address: Mapping[str, str]) -> list[Feed]:

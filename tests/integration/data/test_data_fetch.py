@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -376,3 +376,30 @@ def test_the_whole_command_and_an_input_that_begins_with_its_table(mirror: Mirro
     (tmp_path / "cut.bin").write_bytes((tmp_path / "cloud.bin").read_bytes()[:-9])
     with pytest.raises(UserError, match="is damaged"):
         starting_points(InputSettings(seeds=(str(tmp_path / "cut.bin"),)))
+
+
+def test_a_feed_that_drips_is_given_up() -> None:
+    over = Event()
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            while not over.wait(0.02):
+                self.wfile.write(b" ")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that the base gives it
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        with pytest.raises(fetch.Refused, match=r"not had within 0\.3 s; try again later"):
+            fetch.from_network(f"http://127.0.0.1:{server.server_address[1]}/aws.json", None, seconds=0.3)
+    finally:
+        over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
