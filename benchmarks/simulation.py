@@ -32,6 +32,7 @@ class WorldTransport:
     """A transport whose packets go through a world; waiting moves the clock."""
 
     mode = "simulation"
+    protocols: tuple[str, ...] = ("icmp", "tcp", "udp")
 
     def __init__(self, world: PureWorld, source: int, clock: VirtualClock, worker: int = 0) -> None:
         self._world = world
@@ -40,6 +41,10 @@ class WorldTransport:
         self._worker = worker
         self._arrivals: list[tuple[float, int, bytes]] = []
         self._count = 0
+
+    def source(self, destination: int) -> int:  # noqa: ARG002 - one address for all
+        """This worker's address, whatever the destination."""
+        return int.from_bytes(self._source, "big")
 
     def send(self, packets: Sequence[bytes]) -> int:
         """Into the world at once; their answers wait for their time."""

@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic_ns, time
 
-from agents.core.flow import EchoTemplate, Flows
+from agents.core.flow import DatagramTemplate, EchoTemplate, Flows, SynTemplate, Template, tcp_ports
 from agents.core.manners import NEVER, Manners
 from agents.core.measurement import Finding, Job, Measurement
 from agents.core.pace import Bucket, Cap
-from agents.core.reply import PROHIBITED_CODES, UNREACHABLE, Reply
+from agents.core.reply import ICMP, PROHIBITED_CODES, UNREACHABLE, Reply
 from agents.core.trace import ForwardTrace
 from agents.core.wheel import Wheel
 from agents.probe.ring import ANSWERED, GIVEN_UP, LIVE, Ring
@@ -57,12 +57,12 @@ class Engine:
         self._clock = clock
         self._wall = wall
         self._flows = Flows(settings.flow_key)
-        self._ping_template = EchoTemplate(settings.identifier, settings.contact)
-        self._trace_template = EchoTemplate(settings.identifier, trace_contact)
+        self._ping_template = template(settings, settings.ping_protocol, settings.contact)
+        self._trace_template = template(settings, settings.trace_protocol, trace_contact)
         self._bucket = Bucket(settings.packets_per_second, now / NS)
         self._rate = settings.packets_per_second
         self._manners = Manners(settings.per_network, settings.per_near_hop)
-        self._ring = Ring(settings.identifier)
+        self._ring = Ring({one.protocol: one.identifier for one in (self._ping_template, self._trace_template)})
         self._in_hand: set[Measurement] = set()
         self._ready: deque[Measurement] = deque()
         self._delayed: Wheel[Measurement] = Wheel(now, _TICK, _WHEEL)
@@ -187,11 +187,13 @@ class Engine:
                 measurement.queued = ttl is not None
                 continue
             template = self._trace_template if ttl else self._ping_template
-            packets.append(template.build(slot, measurement.checksum, measurement.job.address, ttl or PING_TTL))
+            target, checksum = measurement.job.address, measurement.checksum | template.always
+            source = 0 if template.protocol == ICMP else self._transport.source(target)
+            packets.append(template.build(slot, checksum, target, ttl or PING_TTL, source))
             slots.append(slot)
-            ring.claim(slot, now, ttl, measurement)
+            ring.claim(slot, ttl, measurement, template.protocol, checksum)
             if not self._manners.lifted:
-                self._manners.sent(measurement.job.address, ttl, measurement.distance, now / NS)
+                self._manners.sent(target, ttl, measurement.distance, now / NS)
         return packets, slots
 
     def _must_wait(self, measurement: Measurement, ttl: int, now: int) -> bool:
@@ -296,7 +298,8 @@ class Engine:
             rtt_ms = 0.0
         if not ttl:
             self._srtt_ms += _SRTT_GAIN * (rtt_ms - self._srtt_ms)
-        self._mind(measurement, ttl, reply, arrived)
+        if reply.icmp_type or not self._manners.lifted:
+            self._mind(measurement, ttl, reply, arrived)
         measurement.answered(ttl, reply, rtt_ms, late=late)
         self._go_on(measurement, arrived)
 
@@ -329,6 +332,16 @@ class Engine:
 
     def _finish(self, measurement: Measurement) -> None:
         self._ring.release(measurement)
-        self._manners.revoke(measurement.job.address)
+        if measurement.job.packets:
+            self._manners.revoke(measurement.job.address)
         self._in_hand.discard(measurement)
         self._findings.append(measurement.finding())
+
+
+def template(settings: EngineSettings, protocol: str, contact: str) -> Template:
+    """What builds the probes of a protocol: icmp, tcp or udp."""
+    if protocol == "tcp":
+        return SynTemplate(settings.tcp_port, tcp_ports(settings.identifier))
+    if protocol == "udp":
+        return DatagramTemplate(settings.udp_port, contact)
+    return EchoTemplate(settings.identifier, contact)

@@ -20,6 +20,8 @@ _SOCKET_BUFFER = 4 << 20
 class LabSocket:
     """A transport into the lab at `path`; `worker` is the place to stand at there, -1 for any."""
 
+    protocols: tuple[str, ...] = ("icmp", "tcp", "udp")
+
     def __init__(self, path: str, worker: int = -1, clock: Callable[[], int] = monotonic_ns) -> None:
         self.mode = f"lab socket {path}"
         self._clock = clock
@@ -51,6 +53,10 @@ class LabSocket:
             return addresses.number(rest.strip()).to_bytes(4, "big")
         except ValueError as error:
             raise UserError(f"the lab at {path} gave no source address: {one_line(error)}") from error
+
+    def source(self, destination: int) -> int:  # noqa: ARG002 - one address for all
+        """See Transport."""
+        return int.from_bytes(self._source, "big")
 
     def send(self, packets: Sequence[bytes]) -> int:
         """See Transport. OSError when the lab is gone or can't take more now."""

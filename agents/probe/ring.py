@@ -1,33 +1,36 @@
-"""The slots of the probes in flight, in parallel arrays: 65,536 of them, found by sequence number."""
+"""The slots of the probes in flight, in parallel arrays: 65,535 of them, found by sequence number."""
 
 from array import array
+from collections.abc import Mapping
 
 from agents.core.measurement import Measurement
 from agents.core.reply import Reply, same_flow
 
-SLOTS = 65_536
+SLOTS = 65_535  # a UDP checksum tells no more apart
+_NUMBERS = 65_536
 REUSE_AFTER = 10_000_000_000  # ns a slot stays recognisable, so that a late answer is never taken for another's
 
-FREE, LIVE, GIVEN_UP, ANSWERED = range(4)
+FREE, LIVE, GIVEN_UP, ANSWERED = range(4)  # FREE is false
 
 
 class Ring:
-    """Arrays indexed by slot: when it was sent (monotonic ns), to whom, with which checksum and TTL, for whom.
+    """Arrays indexed by slot: when it was sent (monotonic ns), to whom, as which protocol, checksum and TTL, for whom.
 
-    About 1.5 MB for good, whatever is in flight.
+    About 1.6 MB for good, whatever is in flight. `identifiers` are what all probes of a protocol have in common.
     """
 
-    __slots__ = ("_identifier", "_next", "checksum", "owner", "sent_at", "state", "target", "ttl")
+    __slots__ = ("_identifiers", "_next", "checksum", "owner", "protocol", "sent_at", "state", "target", "ttl")
 
-    def __init__(self, identifier: int) -> None:
-        self._identifier = identifier
+    def __init__(self, identifiers: Mapping[int, int]) -> None:
+        self._identifiers = identifiers
         self._next = 0
-        self.sent_at = array("q", bytes(8 * SLOTS))
-        self.target = array("I", bytes(4 * SLOTS))
-        self.checksum = array("H", bytes(2 * SLOTS))
-        self.ttl = array("B", bytes(SLOTS))
-        self.state = array("B", bytes(SLOTS))
-        self.owner: list[Measurement | None] = [None] * SLOTS
+        self.sent_at = array("q", bytes(8 * _NUMBERS))
+        self.target = array("I", bytes(4 * _NUMBERS))
+        self.checksum = array("H", bytes(2 * _NUMBERS))
+        self.protocol = array("B", bytes(_NUMBERS))
+        self.ttl = array("B", bytes(_NUMBERS))
+        self.state = array("B", bytes(_NUMBERS))
+        self.owner: list[Measurement | None] = [None] * _NUMBERS
 
     def next_slot(self, now: int) -> int:
         """The slot for the next probe; -1 while the oldest is still recognisable."""
@@ -36,12 +39,12 @@ class Ring:
             return -1
         return slot
 
-    def claim(self, slot: int, now: int, ttl: int, owner: Measurement) -> None:
-        """A probe is about to leave in `slot`, the one `next_slot` gave."""
+    def claim(self, slot: int, ttl: int, owner: Measurement, protocol: int, checksum: int) -> None:
+        """A probe is about to leave in `slot`, the one `next_slot` gave; `sent_at` is set when it has."""
         self._next = (slot + 1) % SLOTS
-        self.sent_at[slot] = now
         self.target[slot] = owner.job.address
-        self.checksum[slot] = owner.checksum
+        self.protocol[slot] = protocol
+        self.checksum[slot] = checksum
         self.ttl[slot] = ttl
         self.state[slot] = LIVE
         self.owner[slot] = owner
@@ -65,10 +68,10 @@ class Ring:
     def match(self, reply: Reply) -> int:
         """The slot of the probe that was answered; -1 when it is none of ours."""
         slot = reply.sequence
-        if (
-            self.state[slot] == FREE
-            or self.target[slot] != reply.destination
-            or not same_flow(reply, self._identifier, self.checksum[slot])
-        ):
+        if not self.state[slot] or self.target[slot] != reply.destination:
             return -1
-        return slot
+        protocol, checksum = self.protocol[slot], self.checksum[slot]
+        identifier = self._identifiers[protocol]
+        if reply.checksum == checksum and reply.identifier == identifier and reply.protocol == protocol:
+            return slot
+        return slot if same_flow(reply, identifier, checksum, protocol) else -1

@@ -10,13 +10,18 @@ from agents.core.trace import LIMITS, TraceLimits
 class EngineSettings:
     """How the engine probes. None lifts a limit; `contact` is the URI for the payload (RFC 9511).
 
-    `most_in_hand` is how many measurements go on at once; 0 takes as many as the rate keeps busy.
+    Protocols are icmp, tcp and udp; a transport names those that it carries. `most_in_hand` is how many
+    measurements go on at once; 0 takes as many as the rate keeps busy.
     """
 
     identifier: int
     flow_key: bytes
     contact: str = ""
     contact_in_traces: bool = True
+    ping_protocol: str = "icmp"
+    trace_protocol: str = "icmp"
+    tcp_port: int = 443
+    udp_port: int = 33434
     packets_per_second: float | None = 100.0
     per_network: Cap | None = PER_NETWORK
     per_near_hop: Cap | None = PER_NEAR_HOP

@@ -21,6 +21,11 @@ class Transport(Protocol):
     """One socket, or what stands for it. `mode` names the way in words for people and health pages."""
 
     mode: str
+    protocols: tuple[str, ...]
+    """Which it carries, of icmp, tcp and udp; the one that it does best comes first."""
+
+    def source(self, destination: int) -> int:
+        """Our address (u32) in packets to this one; 0 where there is no way there, or the kernel makes checksums."""
 
     def send(self, packets: Sequence[bytes]) -> int:
         """Send whole IPv4 packets (SEND_BATCH at most; a source of 0 is filled in) in order; how many left.

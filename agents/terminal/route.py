@@ -91,6 +91,6 @@ class Route:
 
 
 def _mark(reply: Reply) -> str:
-    if reply.icmp_type != UNREACHABLE:
+    if reply.icmp_type != UNREACHABLE or reply.icmp_code is None:
         return ""
     return "!X" if reply.icmp_code in PROHIBITED_CODES else _MARKS.get(reply.icmp_code, f"!{reply.icmp_code}")

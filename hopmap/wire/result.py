@@ -45,8 +45,7 @@ class Hop:
     redacted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(NamedTuple):
     """Echoes asked and answered. `reply_ttl` is that of the first answer as it arrived."""
 
     protocol: str

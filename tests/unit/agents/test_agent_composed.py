@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,17 @@ class SilentWire:
     """Nobody ever answers."""
 
     mode = "silent"
+    protocols = ("icmp",)
 
-    def send(self, message: bytes, destination: int, ttl: int) -> None:
+    def source(self, destination: int) -> int:
+        return 0
+
+    def send(self, packets: Sequence[bytes]) -> int:
         raise AssertionError("nothing was to be sent")
 
     def receive(self, timeout: float, deliver: Any) -> int:
         time.sleep(min(timeout, 0.01))
         return 0
-
-    def fileno(self) -> int:
-        return -1
 
     def close(self) -> None:
         pass
@@ -112,7 +114,7 @@ def test_a_token_is_not_sent_in_the_clear(tmp_path: Path) -> None:
 
 def test_what_is_at_hand_follows_the_rate(tmp_path: Path) -> None:
     slow = make(tmp_path, packets_per_second=1.0)
-    assert slow.intake._batch == 6
+    assert slow.intake._batch() == 6
     slow.spool.close()
     slow.cooldown.close()
 

@@ -45,11 +45,15 @@ class VirtualWire:
     """Everybody answers after 30 ms; waiting for answers is what moves the clock."""
 
     mode = "virtual"
+    protocols = ("icmp",)
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
         self.coming: deque[tuple[float, bytearray]] = deque()
         self.sent: list[tuple[float, int]] = []
+
+    def source(self, destination: int) -> int:
+        return 0
 
     def send(self, packets: Sequence[bytes]) -> int:
         for packet in packets:

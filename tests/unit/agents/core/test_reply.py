@@ -95,7 +95,7 @@ def test_a_quoted_length_swapped_by_the_router_does_not_matter() -> None:
         error(probe(), code=1),  # fragment reassembly time exceeded
         error(probe(), kind=5),  # redirect
         error(ip(ME, TARGET, b"\0" * 8)),  # quotes an echo reply
-        error(ip(ME, TARGET, b"\x08" * 8, protocol=17)),
+        error(ip(ME, TARGET, b"\x08" * 8, protocol=47)),
         error(b"\x60" + probe()[1:]),  # quotes another version
         error(b"\x44" + probe()[1:]),  # quotes a header too short to be one
         ip(ROUTER, ME, b"\x0b\0\0\0\0\0\0\0"),  # quotes nothing

@@ -6,13 +6,13 @@ from array import array
 
 import pytest
 
-from agents.probe.kernel import _SO_ATTACH_FILTER, filter_program
+from agents.probe.kernel import _SO_ATTACH_FILTER, icmp_filter
 
 OURS, OTHERS = 0x4242, 0x4243
 
 
 def passes(packet: bytes) -> bool:
-    program = array("B", filter_program(OURS))
+    program = array("B", icmp_filter(OURS))
     where, size = program.buffer_info()
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with near, far:
