@@ -2,6 +2,7 @@
 
 import ctypes
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +31,11 @@ class Clock(Protocol):
 def steady_ns() -> int:
     """CLOCK_BOOTTIME: a lease goes on running out while a laptop sleeps."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def local_time(wall: float) -> datetime:
+    """Wall seconds as this machine's local time."""
+    return datetime.fromtimestamp(wall, UTC).astimezone()
 
 
 class SystemClock:

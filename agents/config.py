@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from agents.core.orders import Rates
+from agents.core.quiet import QuietHours
 from hopmap.client import Endpoint
 from hopmap.config import setting
 from hopmap.errors import UserError
@@ -73,6 +74,12 @@ class AgentSettings:
     contact_in_traces: bool = setting(
         default=True, about="the contact in trace probes too, not in pings alone; without it they are shorter"
     )
+    quiet_hours: tuple[str, ...] = setting(
+        (), "hours of local time without probes, such as 22:00-07:00; a list is for several"
+    )
+    data_budget_mb_per_day: float = setting(
+        0.0, "data on the line a day at most, spread over the day; 0: no limit", low=0, high=1_000_000
+    )
     ping_count: int = setting(1, "echoes to a target; a silent one is tried once more", low=1, high=100)
     opt_outs: str | None = setting(None, "file of prefixes never to be probed, one a line, beside those control tells")
     spool_max_mb: float = setting(64.0, "results kept while the output is away; then the oldest go", low=1, high=65_536)
@@ -94,6 +101,7 @@ class AgentSettings:
             )
         for network in self.private_networks:
             _network(network)
+        self.quiet()
         if self.beyond_loopback and not (self.token_file or self.no_auth):
             raise ValueError(f"host {self.host} is not loopback: give a token_file, or say no_auth")
 
@@ -121,6 +129,13 @@ class AgentSettings:
         if not path.startswith("/"):
             raise ValueError(f"transport {self.transport!r} must be 'kernel' or unix:///PATH")
         return path
+
+    def quiet(self) -> QuietHours:
+        """The hours without probes."""
+        try:
+            return QuietHours(self.quiet_hours)
+        except ValueError as error:
+            raise ValueError(f"quiet_hours: {error}") from error
 
     def rates(self) -> Rates:
         """The rates as set here, before control has its say; a cap that is lifted is infinite."""

@@ -24,7 +24,7 @@ _MAX_DOCUMENT = 16 << 20  # the whole list of 100,000 opt-outs with reasons
 
 
 class ControlPoll:
-    """One thread's work."""
+    """One thread's work. `pause` tells the least time between two polls now, in seconds."""
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class ControlPoll:
         steady: Callable[[], float],
         rng: Callable[[], float],
         seconds: float = POLL_SECONDS,
+        pause: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._clients = clients
         self._orders = orders
@@ -42,6 +43,8 @@ class ControlPoll:
         self._steady = steady
         self._rng = rng
         self._seconds = seconds
+        self._pause = pause
+        self._polled = float("-inf")
         self._failover = Failover(len(clients), rng, longest=seconds)
         self._etags = [""] * len(clients)
         self._asked_for_all = False
@@ -55,9 +58,12 @@ class ControlPoll:
     def step(self) -> float:
         """Poll one place; how long to wait before the next poll. Never longer than usual: a stop must get through."""
         now = self._steady()
+        if now - self._polled < self._pause():
+            return self._seconds
         place = self._failover.choose(now)
         if place is None:
             return min(self._seconds, self._failover.wait(now))
+        self._polled = now
         try:
             whole = self._poll(place)
         except (Unreachable, WireError, _NoDocument) as error:

@@ -7,9 +7,10 @@ a `step`, so that a simulation can step many agents by a clock of its own in one
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
-from agents.clock import Clock, steady_ns
+from agents.clock import Clock, local_time, steady_ns
 from agents.config import AgentSettings
 from agents.control import ControlPoll
 from agents.cooldown_log import CooldownLog
@@ -18,14 +19,17 @@ from agents.core.measurement import Job
 from agents.core.orders import Orders
 from agents.core.redaction import Redaction
 from agents.counts import Counts
+from agents.data_use import DataUse
 from agents.delivery import Delivery
 from agents.health import Vitals
 from agents.intake import Intake
 from agents.left_alone import LeftAlone
+from agents.line import LineMeter
 from agents.opening import ahead, engine_settings, own_opt_outs
 from agents.probe.engine import Engine
 from agents.probe.transport import Transport
 from agents.probing import Probing
+from agents.restraint import Restraint
 from agents.sinks import FileSink, HttpSink, Sink
 from agents.sources import FileSource, HttpSource, Lease, Source
 from agents.spool import Spool
@@ -54,6 +58,7 @@ class Agent:
         *,
         once: bool = False,
         clock_ns: Callable[[], int] = steady_ns,
+        local: Callable[[float], datetime] = local_time,
     ) -> None:
         self.settings = settings
         self._transport = transport
@@ -69,9 +74,28 @@ class Agent:
         steady, counts = clock.steady, Counts()
         self.counts = counts
         self.orders = Orders(frozenset({self.name, self.instance}), own_opt_outs(settings.opt_outs))
+        self._lines: list[LineMeter] = []
+        self.engine = Engine(transport, engine_settings(settings, self.instance), clock_ns, clock.wall)
+        per_day = settings.data_budget_mb_per_day * 1e6 or float("inf")
+        today = local(clock.wall()).toordinal()
+        self.data = DataUse(state_dir / "data-used", per_day, self.engine.counters, self._lines, today)
+        self.restraint = Restraint(
+            self.orders, settings.rates(), quiet=settings.quiet(), data=self.data, clock=clock, local=local
+        )
         services = [place for place in settings.inputs() if isinstance(place, Endpoint)]
         clients = [self._client(place, token) for place in services]
-        self.control = ControlPoll(clients, self.orders, counts=counts, steady=steady, rng=rng) if clients else None
+        self.control = (
+            ControlPoll(
+                clients,
+                self.orders,
+                counts=counts,
+                steady=steady,
+                rng=rng,
+                pause=self.restraint.poll_pause,
+            )
+            if clients
+            else None
+        )
         sources = [self._source(place, token) for place in settings.inputs()]
         self.intake = Intake(
             sources,
@@ -79,7 +103,7 @@ class Agent:
             steady=steady,
             rng=rng,
             interval=settings.interval_seconds,
-            batch=ahead(settings),
+            batch=lambda: ahead(self.restraint.rates.packets_per_second, settings.batch_targets),
             may_ask=self._may_ask,
             once=once,
         )
@@ -94,11 +118,11 @@ class Agent:
             most=settings.batch_results,
             patience=settings.deliver_seconds,
             set_aside=state_dir / "refused.ndjson",
+            may_talk=self.restraint.may_talk,
         )
         self.cooldown = CooldownLog(state_dir / "cooldown", Cooldown(settings.cooldown_minutes * 60), clock)
         self.left_alone = LeftAlone(state_dir / "left-alone", steady())
         self.redaction = Redaction(settings.redact_first_hops, share_private=settings.share_private_hops)
-        self.engine = Engine(transport, engine_settings(settings, self.instance), clock_ns, clock.wall)
         self.probing = Probing(
             self.engine,
             self.intake,
@@ -108,7 +132,7 @@ class Agent:
             counts=counts,
             clock=clock,
             name=self.name,
-            rates=settings.rates(),
+            restraint=self.restraint,
             job=self._job,
             left_alone=self.left_alone,
             redaction=self.redaction,
@@ -198,6 +222,7 @@ class Agent:
             else:
                 self.spool.close()
                 self.cooldown.close()
+                self.data.close()
         except OSError as error:
             event(_log, logging.ERROR, "not_synced", why=one_line(error))
         self._transport.close()
@@ -217,7 +242,9 @@ class Agent:
 
     def _may_ask(self) -> bool:
         """Whether further targets may be asked for."""
-        return not self.ending and self.orders.halted is None and self.in_touch()
+        if self.ending or self.restraint.halted is not None or self.restraint.quiet_soon:
+            return False
+        return self.in_touch()
 
     def _job(self, lease: Lease) -> Job:
         settings = self.settings
@@ -236,7 +263,8 @@ class Agent:
     def _client(self, place: Endpoint, token: str | None) -> Client:
         try:
             headers = {"X-Consumer-Id": self.name, "User-Agent": f"hopmap-agent/{__version__}"}
-            return Client(place, token, self.settings.private_networks, headers=headers)
+            self._lines.append(LineMeter())
+            return Client(place, token, self.settings.private_networks, headers=headers, meter=self._lines[-1])
         except ValueError as error:
             raise UserError(one_line(error)) from error
 

@@ -35,6 +35,7 @@ class Delivery:
         most: int,
         patience: float,
         set_aside: Path,
+        may_talk: Callable[[], bool] = lambda: True,
     ) -> None:
         self._spool = spool
         self._sinks = sinks
@@ -43,6 +44,7 @@ class Delivery:
         self._most = most
         self._patience = patience
         self._set_aside_path = set_aside
+        self._may_talk = may_talk
         self._failover = Failover(len(sinks), rng)
         self._size = most
         self._waiting_since: float | None = None
@@ -60,7 +62,7 @@ class Delivery:
         if now - self._synced >= _SYNC_SECONDS:
             self._synced = now
             self._spool.sync()
-        if not self._due(now):
+        if not self._due(now) or not self._may_talk():
             return _LOOK_AGAIN
         place = self._failover.choose(now)
         if place is None:

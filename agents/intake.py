@@ -25,7 +25,7 @@ class Intake:
         steady: Callable[[], float],
         rng: Callable[[], float],
         interval: float,
-        batch: int,
+        batch: Callable[[], int],
         may_ask: Callable[[], bool],
         once: bool = False,
     ) -> None:
@@ -57,16 +57,17 @@ class Intake:
     def step(self) -> float:
         """Ask if it is time; how long to wait before the next step."""
         now = self._steady()
-        if len(self._queue) * 2 > self._batch or (self._once and self.dry) or not self._may_ask():
+        batch = self._batch()
+        if len(self._queue) * 2 > batch or (self._once and self.dry) or not self._may_ask():
             return _LOOK_AGAIN
         place = self._failover.choose(now)
         if now < self._idle_until or place is None:
             return max(self._idle_until - now, self._failover.wait(now))
-        return self._ask(place, now)
+        return self._ask(place, now, batch - len(self._queue))
 
-    def _ask(self, place: int, now: float) -> float:
+    def _ask(self, place: int, now: float, count: int) -> float:
         try:
-            supply = self._sources[place].take(self._batch - len(self._queue))
+            supply = self._sources[place].take(count)
         except SourceDown as error:
             self._counts.source_failures += 1
             wait = self._failover.failed(place, self._steady(), error.retry_after)

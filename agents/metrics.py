@@ -50,6 +50,11 @@ METRICS = (
     Metric("hopmap_agent_opt_out_prefixes", "gauge", "Prefixes that are never probed.", "opt_outs"),
     Metric("hopmap_agent_control_version", "gauge", "Version of the control document obeyed.", "control_version"),
     Metric("hopmap_agent_halted", "gauge", "1 while control has stopped or paused this agent.", "halted"),
+    Metric("hopmap_agent_quiet", "gauge", "1 during quiet hours.", "quiet"),
+    Metric("hopmap_agent_line_bytes_total", "counter", "IP bytes on the line, both ways.", "line_bytes", "use"),
+    Metric("hopmap_agent_data_used_bytes", "gauge", "IP bytes on the line since local midnight.", "data_used_bytes"),
+    Metric("hopmap_agent_data_budget_bytes", "gauge", "The budget for a day; 0 is none.", "data_budget_bytes"),
+    Metric("hopmap_agent_rate_limit_packets", "gauge", "Packets per second that may leave now.", "rate_limit"),
     Metric("hopmap_agent_failures_total", "counter", "Exchanges with services that failed.", "failures", "service"),
     Metric("hopmap_agent_bad_lines_total", "counter", "Lines of the input file that are no address.", "bad_lines"),
 )

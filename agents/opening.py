@@ -56,9 +56,9 @@ def _flow_key(state_dir: Path) -> bytes:
     return key
 
 
-def ahead(settings: AgentSettings) -> int:
+def ahead(packets_per_second: float, most: int) -> int:
     """How many targets to have at hand: about a minute's work, so that leases do not run out in the queue."""
-    return min(settings.batch_targets, max(1, int(settings.packets_per_second * _AHEAD_SECONDS / _PACKETS_PER_TARGET)))
+    return min(most, max(1, int(packets_per_second * _AHEAD_SECONDS / _PACKETS_PER_TARGET)))
 
 
 def own_opt_outs(file: str | None) -> OptOuts:

@@ -11,13 +11,14 @@ from agents.clock import Clock
 from agents.cooldown_log import CooldownLog
 from agents.core.measurement import Finding, Job
 from agents.core.offset import Offset
-from agents.core.orders import Orders, Rates
+from agents.core.orders import Orders
 from agents.core.pace import Cap, per_near_hop, per_network
 from agents.core.redaction import Redaction
 from agents.core.reply import guessed_distance
 from agents.counts import Counts
 from agents.intake import Intake
 from agents.left_alone import LeftAlone
+from agents.restraint import Restraint
 from agents.sources import Lease
 from agents.spool import Spool
 from hopmap import addresses
@@ -82,7 +83,7 @@ class Probing:
         counts: Counts,
         clock: Clock,
         name: str,
-        rates: Rates,
+        restraint: Restraint,
         job: Callable[[Lease], Job],
         left_alone: LeftAlone,
         redaction: Redaction,
@@ -96,7 +97,8 @@ class Probing:
         self._counts = counts
         self._clock = clock
         self._name = name
-        self._own_rates = self._rates = rates
+        self._restraint = restraint
+        self._rates = restraint.rates
         self._job = job
         self._left_alone = left_alone
         self._redaction = redaction
@@ -139,11 +141,14 @@ class Probing:
         self._left_alone.keep(now)
 
     def _obey(self) -> None:
-        halted, rates = self._orders.halted, self._orders.rates(self._own_rates)
+        self._restraint.look()
+        halted, rates = self._restraint.halted, self._restraint.rates
         if halted != self._halted:
             self._engine.pause(paused=halted is not None)
-            event(_log, logging.WARNING, "resumed" if halted is None else "halted", by="control", why=halted or "over")
+            event(_log, logging.WARNING, "resumed" if halted is None else "halted", why=halted or "over")
             self._halted = halted
+            if self._restraint.resting:  # for hours: what is known by now is handed in, not held
+                self.finish()
         if rates != self._rates:
             self._engine.set_rate(rates.packets_per_second)
             self._engine.set_caps(per_network(rates.per_prefix_per_second), per_near_hop(rates.per_router_per_second))

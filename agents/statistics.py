@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.health import Vitals
 from agents.metrics import exposition
+from agents.restraint import QUIET
 from hopmap import __version__
 from hopmap.wire.service_info import ServiceInfo, encode_service_info
 
@@ -30,7 +31,7 @@ def vitals(agent: "Agent") -> Vitals:
 
 def status(agent: "Agent") -> str:
     """What it does now, in a word."""
-    return "stopping" if agent.ending else agent.orders.halted or "ok"
+    return "stopping" if agent.ending else agent.restraint.halted or "ok"
 
 
 def unready(agent: "Agent") -> str | None:
@@ -39,7 +40,10 @@ def unready(agent: "Agent") -> str | None:
     reasons = (
         (agent.ending, "the agent is stopping"),
         (halted is not None, f"control has {halted} this agent"),
-        (not agent.in_touch(), "the input's control document was not heard yet, or not lately"),
+        (
+            not agent.restraint.resting and not agent.in_touch(),
+            "the input's control document was not heard yet, or not lately",
+        ),
         (agent.intake.failing, "no input gives targets"),
         (agent.delivery.failing, "no output takes results; they are kept in the spool"),
     )
@@ -82,6 +86,14 @@ def statistics(agent: "Agent") -> dict[str, Any]:
         "opt_outs": agent.orders.opt_outs,
         "control_version": agent.orders.version,
         "halted": agent.orders.halted is not None,
+        "quiet": agent.restraint.halted == QUIET,
+        "line_bytes": {
+            "probes": packets.sent_bytes + packets.received_bytes,
+            "http": agent.data.http_bytes,
+        },
+        "data_used_bytes": round(agent.data.budget.used),
+        "data_budget_bytes": round(agent.data.budget.per_day) if agent.data.limited else 0,
+        "rate_limit": round(agent.restraint.rates.packets_per_second, 3),
         "failures": {
             "input": counts.source_failures,
             "output": counts.sink_failures,

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 MAX_BODY = 64 << 20
@@ -71,6 +71,19 @@ class Response:
         return float(text) if text.isascii() and text.isdecimal() and len(text) < 7 else None
 
 
+class Meter(Protocol):
+    """Counts what a client's connections put on the line."""
+
+    def opened(self, connected: socket.socket) -> None:
+        """A new connection."""
+
+    def note(self) -> None:
+        """An exchange is over."""
+
+    def closing(self) -> None:
+        """The connection is about to be closed."""
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
@@ -91,7 +104,9 @@ class Client:
         token: str | None = None,
         private_networks: Sequence[str] = (),
         timeout: float = 10.0,
+        *,
         headers: Mapping[str, str] | None = None,
+        meter: Meter | None = None,
     ) -> None:
         if token and not endpoint.guards_token(private_networks):
             raise ValueError(
@@ -99,6 +114,7 @@ class Client:
             )
         self.endpoint = endpoint
         self._timeout = timeout
+        self._meter = meter
         self._headers = dict(headers or {})
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -131,6 +147,9 @@ class Client:
     ) -> Response:
         if self._connection is None:
             self._connection = self._open()
+            self._connection.connect()
+            if self._meter is not None:
+                self._meter.opened(self._connection.sock)
         whole = True
         try:
             self._connection.request(method, path or self.endpoint.path, body, self._headers | dict(headers or {}))
@@ -138,6 +157,8 @@ class Client:
         except ConnectionError as broken:
             answer, whole = _early_answer(self._connection, broken), False
         content = answer.read(limit + 1)
+        if self._meter is not None:
+            self._meter.note()
         if len(content) > limit:
             self.close()
             raise http.client.HTTPException(f"answered more than {limit} bytes")
@@ -159,6 +180,8 @@ class Client:
     def close(self) -> None:
         """Close the connection; the next request opens another."""
         if self._connection is not None:
+            if self._meter is not None:
+                self._meter.closing()
             self._connection.close()
             self._connection = None
 

@@ -34,7 +34,7 @@ def supply(count: int) -> Supply:
 
 def intake(clock: Any, *sources: ScriptedSource, may: bool = True, once: bool = False) -> Intake:
     return Intake(
-        sources, counts=Counts(), steady=clock.steady, rng=lambda: 1.0, interval=30.0, batch=10,
+        sources, counts=Counts(), steady=clock.steady, rng=lambda: 1.0, interval=30.0, batch=lambda: 10,
         may_ask=lambda: may, once=once,
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ import errno
 import os
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ from agents.core.measurement import Finding, Job
 from agents.core.optouts import OptOuts
 from agents.core.orders import Orders, Rates
 from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Cap
+from agents.core.quiet import QuietHours
 from agents.core.redaction import Redaction
 from agents.counts import Counts
+from agents.data_use import DataUse
 from agents.intake import Intake
 from agents.left_alone import LeftAlone
+from agents.probe.settings import Counters
 from agents.probing import Probing, timestamp
+from agents.restraint import Restraint
 from agents.sources import Lease, Supply
 from agents.spool import Spool
 from hopmap.addresses import number
@@ -85,20 +90,32 @@ class Rig:
         self.counts = Counts()
         self.orders = Orders(frozenset({"agent-1"}), OptOuts(["9.9.9.0/24"]))
         self.waiting: list[Lease] = []
+        self.sent = Counters()
+        self.restraint = self.restrain()
         self.spool = Spool(folder / "spool", "agent-1", 1 << 20)
         self.cooldown = self.open_cooldown()
         self.left_alone = LeftAlone(folder / "left-alone", clock.now)
         self.intake = Intake(
-            [self], counts=self.counts, steady=clock.steady, rng=lambda: 1.0, interval=0.0, batch=100,
+            [self], counts=self.counts, steady=clock.steady, rng=lambda: 1.0, interval=0.0, batch=lambda: 100,
             may_ask=lambda: True,
         )  # fmt: skip
         self.probing = Probing(
             self.engine, self.intake, spool=self.spool, cooldown=self.cooldown, orders=self.orders, counts=self.counts,
-            clock=clock, name="agent-1", rates=Rates(50.0, 0.1, 1.0),
+            clock=clock, name="agent-1", restraint=self.restraint,
             job=lambda lease: Job(lease.address, lease.expires), left_alone=self.left_alone, redaction=Redaction(
                 first_hops, share_private=False
             ),
         )  # fmt: skip
+
+    def restrain(self, *quiet: str, per_day: float = float("inf")) -> Restraint:
+        self.data = DataUse(
+            self.folder / "data-used", per_day, self.sent, [], self.local(self.clock.wall()).toordinal()
+        )
+        own = Rates(50.0, 0.1, 1.0)
+        return Restraint(self.orders, own, quiet=QuietHours(quiet), data=self.data, clock=self.clock, local=self.local)
+
+    def local(self, wall: float) -> datetime:
+        return datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=self.clock.now)
 
     def open_cooldown(self) -> CooldownLog:
         return CooldownLog(self.folder / "cooldown", Cooldown(600), self.clock)
@@ -336,3 +353,81 @@ def test_a_record_written_in_part_is_taken_back(rig: Rig, monkeypatch: pytest.Mo
 def test_times_are_written_in_milliseconds() -> None:
     assert timestamp(0) == "1970-01-01T00:00:00.000Z"
     assert timestamp(1_700_000_000.9996) == "2023-11-14T22:13:20.999Z"
+
+
+def test_no_probes_in_quiet_hours_and_what_is_in_hand_is_kept(rig: Rig) -> None:
+    rig.clock.now = 21 * 3600 + 3590.0
+    rig.probing._restraint = rig.restraint = rig.restrain("22:00-07:00")
+    rig.give(A)
+    assert (rig.engine.addresses(), rig.restraint.halted, rig.restraint.quiet_soon) == ([A], None, True)
+    rig.clock.now += 10
+    rig.engine.last_words = [Finding(rig.engine.jobs[0], 0.0, ALIVE, ROUTE)]
+    rig.give(B)
+    assert rig.restraint.halted == "quiet"
+    assert (rig.engine.addresses(), rig.engine.paused, len(rig.results())) == ([A], [True], 1)
+    assert (rig.restraint.poll_pause(), rig.restraint.may_talk()) == (300.0, True)
+    rig.clock.now += 9 * 3600
+    rig.probing.step()
+    assert (rig.restraint.halted, rig.engine.paused, rig.restraint.poll_pause()) == (None, [True, False], 0.0)
+
+
+def test_an_order_counts_before_quiet_hours_and_a_clock_never_set_is_quiet(rig: Rig) -> None:
+    restraint = rig.restrain("22:00-07:00")
+    rig.orders.apply(Control(version=1, stop=True), 0)
+    rig.clock.now += 2
+    restraint.look()
+    assert (restraint.halted, restraint.resting) == ("stopped", True)
+    never_set = Restraint(
+        rig.orders, Rates(1, 1, 1), quiet=QuietHours(["03:00-04:00"]), data=rig.data, clock=rig.clock,
+        local=lambda wall: datetime(1970, 1, 1, 12, tzinfo=UTC),
+    )  # fmt: skip
+    assert never_set.resting
+
+
+def test_a_data_budget_lasts_the_day_and_begins_anew_at_midnight_across_restarts(rig: Rig) -> None:
+    rig.clock.now = 12 * 3600.0
+    rig.probing._restraint = rig.restraint = rig.restrain(per_day=10e6)
+    first = rig.restraint.rates.packets_per_second
+    assert first == pytest.approx(10e6 * 0.95 / 43_200 / 130)
+    rig.sent.sent, rig.sent.sent_bytes, rig.sent.received_bytes = 1000, 60_000, 300_000  # dearer than was thought
+    rig.clock.now += 61
+    rig.give(A)
+    assert rig.engine.rates == [rig.restraint.rates.packets_per_second]
+    assert rig.restraint.rates.packets_per_second < first / 2
+    rig.sent.sent_bytes += 9_200_000
+    rig.clock.now += 2
+    rig.give(B)
+    assert (rig.restraint.halted, rig.engine.addresses()) == ("data_budget", [A])
+    assert rig.restraint.may_talk()
+    rig.sent = Counters()
+    rig.restraint = again = rig.restrain(per_day=10e6)  # as after kill -9: a little more is reckoned than was used
+    assert 9_560_000 < rig.data.budget.used <= 9_660_000
+    assert again.halted == "data_budget"
+    rig.sent.received_bytes += 500_000
+    rig.clock.now += 2
+    rig.restraint.look()
+    assert (rig.restraint.may_talk(), rig.restraint.poll_pause()) == (False, float("inf"))
+    rig.clock.now = 86_400.0
+    rig.restraint.look()
+    assert (rig.restraint.halted, rig.restraint.may_talk()) == (None, True)
+    rig.data.close()
+    assert (rig.folder / "data-used").read_text().split()[1] == "0"
+
+
+def test_the_file_of_the_data_budget_may_hold_anything(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = rig.folder / "data-used"
+    for content in (b"", b"\xff", b"1", b"x y", b"99999999999999999999 -5", b"1 nan"):
+        path.write_bytes(content)
+        assert rig.restrain(per_day=1e6).halted is None
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UserError, match="data-used"):
+        rig.restrain(per_day=1e6)
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("agents.data_use.write_whole", full)
+    path.rmdir()
+    rig.sent.sent_bytes = 10
+    assert rig.restrain(per_day=1e6).halted is None
