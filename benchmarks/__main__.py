@@ -10,6 +10,7 @@ from pathlib import Path
 BENCHMARKS = {
     "lab_rate": "packets per second that the lab sustains",
     "engine_rate": "CPU per echo pair: engine, fping, icmplib",
+    "rtt_error": "RTTs beside the lab's truth, by the kernel's stamps and by reading time",
     "trace_recall": "recall, false links and probes per target beside scamper",
     "input_serving": "GET / beside a bare hello; memory",
     "output_ingest": "results over HTTP beside a bare executemany; POST p99 while dumping and rotating",

@@ -3,7 +3,8 @@
     python benchmarks/engine_rate.py
 
 Needs root and fping. CPU is user and system time of the process that probes, kernel's loopback included;
-rates on a shared machine say little, ratios of CPU in one run say more. Sends to 127/8 only.
+rates on a shared machine say little, ratios of CPU in one run say more. Sends to 127/8 only, where a
+round trip is done within a few microseconds of sending: what the RTTs are above that is error.
 """
 
 import argparse
@@ -29,6 +30,7 @@ settings = EngineSettings(
 )
 engine = Engine(transport, settings)
 begun = done = answered = 0
+rtts = []
 if pairs:
     expires = time.monotonic() + 60
     while done < pairs:
@@ -38,7 +40,9 @@ if pairs:
         for finding in engine.step(0.1):
             done += 1
             answered += finding.ping.received
-print(answered)
+            rtts.extend(finding.ping.rtts_ms)
+rtts.sort()
+print(answered, *(1000 * rtts[int(len(rtts) * part)] for part in (0.5, 0.95, 0.99) if rtts))
 """
 
 ICMPLIB = """
@@ -63,14 +67,18 @@ def cpu(command: list[str]) -> tuple[float, float, str]:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall, out
 
 
-def python(program: str, pairs: int) -> tuple[float, float, int]:
-    """CPU and wall microseconds per pair without the start of the interpreter, and how many answers were missing."""
+Row = tuple[float, float, int, list[float]]
+
+
+def python(program: str, pairs: int) -> Row:
+    """CPU and wall microseconds per pair without the start of the interpreter, missing answers, RTT quantiles in us."""
     start, start_wall, _ = cpu([sys.executable, "-c", program, "0", str(FIRST)])
     used, wall, out = cpu([sys.executable, "-c", program, str(pairs), str(FIRST)])
-    return 1e6 * (used - start) / pairs, 1e6 * (wall - start_wall) / pairs, pairs - int(out)
+    answered, *rtts = map(float, out.split())
+    return 1e6 * (used - start) / pairs, 1e6 * (wall - start_wall) / pairs, pairs - int(answered), rtts
 
 
-def fping(pairs: int) -> tuple[float, float, int]:
+def fping(pairs: int) -> Row:
     """The same of fping, as fast as it goes, one packet a host."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as hosts:
         hosts.writelines(
@@ -78,7 +86,7 @@ def fping(pairs: int) -> tuple[float, float, int]:
         )
         hosts.flush()
         used, wall, out = cpu(["fping", "-a", "-r0", "-i0", "-f", hosts.name])
-    return 1e6 * used / pairs, 1e6 * wall / pairs, pairs - len(out.split())
+    return 1e6 * used / pairs, 1e6 * wall / pairs, pairs - len(out.split()), []
 
 
 def main() -> None:
@@ -90,18 +98,20 @@ def main() -> None:
     if os.geteuid() != 0:
         sys.exit("needs root: raw sockets")
     few = max(1, options.pairs // 10)  # icmplib is slow
-    found: dict[str, list[tuple[float, float, int]]] = {"engine": [], "fping": [], "icmplib": []}
+    found: dict[str, list[Row]] = {"engine": [], "fping": [], "icmplib": []}
     for _ in range(options.rounds):
         found["engine"].append(python(ENGINE, options.pairs))
         found["fping"].append(fping(options.pairs))
         found["icmplib"].append(python(ICMPLIB, few))
-    engine = median(used for used, _, _ in found["engine"])
+    engine = median(row[0] for row in found["engine"])
     print("             CPU us/pair    pairs/s    lost   engine's CPU : its")
     for name, rows in found.items():
         used = median(row[0] for row in rows)
         wall = median(row[1] for row in rows)
         lost = sum(row[2] for row in rows)
         print(f"{name:<12}{used:>12.1f}{1e6 / wall:>11.0f}{lost:>8}{engine / used:>16.2f}")
+    shown = [f"{median(column):.0f}" for column in zip(*(row[3] for row in found["engine"]), strict=True)]
+    print(f"the engine's RTTs at that speed, us: p50 {shown[0]}, p95 {shown[1]}, p99 {shown[2]} (loopback: some 5)")
 
 
 if __name__ == "__main__":
