@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from agents.core.manners import PING
-from agents.core.reply import ECHO_REPLY, Reply, guessed_distance
+from agents.core.reply import Reply, guessed_distance
 from agents.core.trace import ForwardTrace
 from hopmap.wire.result import Ping, Trace
 
@@ -50,6 +50,7 @@ class Measurement:
         "distance",
         "done",
         "job",
+        "protocol",
         "queued",
         "slots",
         "slowest_ms",
@@ -57,10 +58,11 @@ class Measurement:
         "trace",
     )
 
-    def __init__(self, job: Job, started: float, checksum: int) -> None:
+    def __init__(self, job: Job, started: float, checksum: int, protocol: str = "icmp") -> None:
         self.job = job
         self.started = started
         self.checksum = checksum  # of its flow
+        self.protocol = protocol  # of its pings
         self.distance = 0  # guessed from the first answer's TTL; 0 before
         self.trace: ForwardTrace | None = None
         self.done = False
@@ -130,11 +132,11 @@ class Measurement:
 
     def finding(self) -> Finding:
         """What came of it so far."""
-        ping = Ping("icmp", self._sent, self._received, tuple(self._rtts), self._reply_ttl)
+        ping = Ping(self.protocol, self._sent, self._received, tuple(self._rtts), self._reply_ttl)
         return Finding(self.job, self.started, ping, self.trace.result() if self.trace is not None else None)
 
     def _ping_answered(self, reply: Reply, rtt_ms: float, *, late: bool) -> None:
-        if reply.icmp_type != ECHO_REPLY:  # a router says that it can't be reached: asking again is no use
+        if not reply.of_target:  # a router says that it can't be reached: asking again is no use
             self.done = True
             return
         self._received += 1

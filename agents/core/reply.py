@@ -20,7 +20,7 @@ TIME_EXCEEDED = 11
 PARAMETER_PROBLEM = 12
 PROHIBITED_CODES = frozenset({9, 10, 13})  # RFC 1812 5.2.7.1: administratively prohibited
 
-_PROTOCOL_UNREACHABLE, _PORT_UNREACHABLE = 2, 3  # said by the host that was asked
+_OWN_CODES = (2, 3)  # protocol and port unreachable: said by the host that was asked
 _ERRORS = frozenset({UNREACHABLE, TIME_EXCEEDED, PARAMETER_PROBLEM})
 _USUAL = Struct("!BxHxxxxBBxxIxxxxBBHHH")  # an IPv4 header without options and the beginning of an ICMP message
 _QUOTED_IP = Struct("!BxxxxxxxBBxxxxxxI")  # version and IHL, TTL, protocol, destination
@@ -63,7 +63,7 @@ class Reply(NamedTuple):
     def of_target(self) -> bool:
         """Whether the target itself answered as one that is there does: echo, SYN-ACK, RST, port unreachable."""
         if self.icmp_type == UNREACHABLE:
-            return self.source == self.destination and self.icmp_code in (_PROTOCOL_UNREACHABLE, _PORT_UNREACHABLE)
+            return self.protocol != ICMP and self.source == self.destination and self.icmp_code in _OWN_CODES
         return not self.icmp_type
 
 

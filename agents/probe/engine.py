@@ -91,7 +91,8 @@ class Engine:
 
     def submit(self, job: Job) -> None:
         """Begin a job; the caller has looked at `room` first."""
-        measurement = Measurement(job, self._wall(), self._flows.checksum(job.address, FLOW))
+        checksum = self._flows.checksum(job.address, FLOW)
+        measurement = Measurement(job, self._wall(), checksum, self._settings.ping_protocol)
         measurement.queued = True
         if job.packets:
             self._manners.grant(job.address, job.packets)
