@@ -4,8 +4,10 @@ import http
 import http.client
 import ipaddress
 import socket
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
 from typing import Protocol, Self
 from urllib.parse import urlsplit
@@ -174,7 +176,7 @@ class Client:
         if where.unix:
             return _UnixConnection(where.unix, self._timeout)
         if where.tls:
-            return http.client.HTTPSConnection(where.host, where.port, timeout=self._timeout)
+            return http.client.HTTPSConnection(where.host, where.port, timeout=self._timeout, context=_tls())
         return http.client.HTTPConnection(where.host, where.port, timeout=self._timeout)
 
     def close(self) -> None:
@@ -192,6 +194,14 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all connections: each would read the machine's certificates anew, and keep them (1 MB)."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _early_answer(connection: http.client.HTTPConnection, broken: ConnectionError) -> http.client.HTTPResponse:
