@@ -14,6 +14,7 @@ from hopmap.errors import UserError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CONTACT = re.compile(r"(mailto:[^\s@]+@[^\s@]+|https?://\S+)", re.ASCII)
+_PROTOCOLS = {"ping_protocol": ("icmp", "tcp"), "trace_protocol": ("icmp", "tcp", "udp")}
 Place = Endpoint | Path
 
 
@@ -71,6 +72,10 @@ class AgentSettings:
     share_private_hops: bool = setting(
         default=False, about="hand in private hops (RFC 1918, 100.64.0.0/10, link-local) too: those of the home"
     )
+    ping_protocol: str = setting("icmp", "how targets are pinged: icmp or tcp")
+    trace_protocol: str = setting("icmp", "how routes are traced: icmp, tcp or udp; flows are constant in all")
+    tcp_port: int = setting(443, "the port that TCP probes go to", low=1, high=65_535)
+    udp_port: int = setting(33434, "the port that UDP probes go to", low=1, high=65_535)
     contact_in_traces: bool = setting(
         default=True, about="the contact in trace probes too, not in pings alone; without it they are shorter"
     )
@@ -93,6 +98,9 @@ class AgentSettings:
         self.inputs()
         self.outputs()
         self.lab_socket()
+        for key, known in _PROTOCOLS.items():
+            if getattr(self, key) not in known:
+                raise ValueError(f"{key} {getattr(self, key)[:40]!r} must be {' or '.join(known)}")
         if self.name is not None and not _NAME.fullmatch(self.name):
             raise ValueError(f"name {self.name[:40]!r} must be at most 64 letters, digits, '.', '_' or '-'")
         if self.contact and (not _CONTACT.fullmatch(self.contact) or len(self.contact) > 200):

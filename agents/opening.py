@@ -10,9 +10,9 @@ from agents.core.optouts import OptOuts, read_prefixes
 from agents.core.pace import per_near_hop, per_network
 from agents.probe.engine import EngineSettings
 from agents.probe.guard import Guard, LiveNamespace
-from agents.probe.kernel import KernelTransport
 from agents.probe.lab_socket import LabSocket
 from agents.probe.transport import Transport
+from agents.probe.unprivileged import open_sockets
 from hopmap.errors import UserError, one_line
 from hopmap.identity import instance_id, write_whole
 
@@ -28,6 +28,10 @@ def engine_settings(settings: AgentSettings, instance: str) -> EngineSettings:
         flow_key=_flow_key(Path(settings.state_dir)),
         contact=settings.contact,
         contact_in_traces=settings.contact_in_traces,
+        ping_protocol=settings.ping_protocol,
+        trace_protocol=settings.trace_protocol,
+        tcp_port=settings.tcp_port,
+        udp_port=settings.udp_port,
         packets_per_second=rates.packets_per_second,
         per_network=per_network(rates.per_prefix_per_second),
         per_near_hop=per_near_hop(rates.per_router_per_second),
@@ -35,12 +39,13 @@ def engine_settings(settings: AgentSettings, instance: str) -> EngineSettings:
 
 
 def open_transport(settings: AgentSettings) -> Transport:
-    """The kernel's sockets behind the guard, or the lab's socket. UserError when neither can be had."""
+    """The kernel's sockets behind the guard, the best that are permitted, or the lab's. UserError when it is away."""
     path = settings.lab_socket()
     if path is not None:
         return LabSocket(path, settings.lab_worker, clock=steady_ns)
     identifier = crc32(instance_id(Path(settings.state_dir), "agent").encode()) & 0xFFFF
-    return KernelTransport(identifier, Guard(settings.contact, LiveNamespace()), clock=steady_ns)
+    tcp = "tcp" in {settings.ping_protocol, settings.trace_protocol}
+    return open_sockets(identifier, Guard(settings.contact, LiveNamespace()), steady_ns, tcp=tcp)
 
 
 def _flow_key(state_dir: Path) -> bytes:

@@ -50,6 +50,7 @@ class Engine:
         wall: Callable[[], float] = time,
     ) -> None:
         now = clock()
+        settings = settings.over(transport.protocols)
         trace_contact = settings.contact if settings.contact_in_traces else ""
         self.counters = Counters()
         self._transport = transport

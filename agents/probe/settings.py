@@ -1,6 +1,6 @@
 """What the engine is told, and what it counts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Cap
 from agents.core.trace import LIMITS, TraceLimits
@@ -27,6 +27,11 @@ class EngineSettings:
     per_near_hop: Cap | None = PER_NEAR_HOP
     trace: TraceLimits = LIMITS
     most_in_hand: int = 0
+
+    def over(self, carried: tuple[str, ...]) -> "EngineSettings":
+        """The same with protocols that a transport carries: what it does not, its best stands in for."""
+        ping, trace = (one if one in carried else carried[0] for one in (self.ping_protocol, self.trace_protocol))
+        return replace(self, ping_protocol=ping, trace_protocol=trace)
 
 
 @dataclass(slots=True)
