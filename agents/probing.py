@@ -206,7 +206,7 @@ class Probing:
     def _not_kept(self, finding: Finding) -> str | None:
         """Why a finding is no result, as a word."""
         ping, address = finding.ping, finding.job.address
-        if not ping.sent:
+        if not ping.sent and finding.trace is None:
             return "unsent"
         if self._orders.refusal(address) is not None:
             return "opted_out"

@@ -77,13 +77,20 @@ class WorldTransport:
 def measure(
     transport: WorldTransport, settings: EngineSettings, clock: VirtualClock, targets: list[int]
 ) -> list[Finding]:
-    """Trace every target; gives what was found, in the order it was."""
+    """Trace every target; gives what was found, in the order it was: each flow by itself."""
     engine = Engine(transport, settings, clock, lambda: clock.now / NS)
+    return drive(engine, clock, targets)
+
+
+def drive(engine: Engine, clock: VirtualClock, targets: list[int]) -> list[Finding]:
+    """Give an engine these targets, as it has room, and let it end."""
     waiting = iter(targets)
     findings: list[Finding] = []
-    while len(findings) < len(targets):
+    more = True
+    while more or engine.in_hand:
         for _ in range(engine.room()):
             target = next(waiting, None)
+            more = target is not None
             if target is None:
                 break
             engine.submit(Job(target, float("inf")))

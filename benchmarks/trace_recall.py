@@ -37,7 +37,7 @@ def trace_all(targets: list[int], rate: float, out: TextIO) -> Engine:
         packets_per_second=rate,
         per_network=None,
         per_near_hop=None,
-        trace=LIMITS._replace(near_attempts=LIMITS.attempts),  # as many as scamper -q 2 makes
+        trace=LIMITS,
     )
     engine = Engine(transport, settings)
     waiting, done = iter(targets), 0

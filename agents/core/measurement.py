@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from agents.core.manners import PING
 from agents.core.reply import Reply, guessed_distance
-from agents.core.trace import ForwardTrace
+from agents.core.trace import Walk
 from hopmap.wire.result import Ping, Trace
 
 RETRY_DELAY = 1.0
@@ -26,7 +26,8 @@ class Job(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What came of a job; `started` is wall time. `ping.sent` is 0 when nothing could be sent before it expired."""
+    """What came of a job; `started` is wall time. `ping.sent` is 0 when nothing could be sent before it expired,
+    and in what further flows found: those have a trace."""
 
     job: Job
     started: float
@@ -49,6 +50,7 @@ class Measurement:
         "delay",
         "distance",
         "done",
+        "earlier",
         "job",
         "protocol",
         "queued",
@@ -64,7 +66,7 @@ class Measurement:
         self.checksum = checksum  # of its flow
         self.protocol = protocol  # of its pings
         self.distance = 0  # guessed from the first answer's TTL; 0 before
-        self.trace: ForwardTrace | None = None
+        self.trace: Walk | None = None
         self.done = False
         self.queued = False  # the driver's note that it will come back to this by itself
         self.delay = 0.0  # seconds to wait before the next probe
@@ -77,8 +79,17 @@ class Measurement:
         self._wanted = job.ping_count
         self._rtts: list[float] = []
         self._reply_ttl: int | None = None
+        self.earlier: tuple[Measurement, ...] = ()  # of the target's other flows, the first one first
 
-    def begin_trace(self, trace: ForwardTrace) -> None:
+    def further(self, walk: Walk, started: float, checksum: int) -> "Measurement":
+        """The measurement of one more flow, without pings, after this one."""
+        following = Measurement(self.job, started, checksum, self.protocol)
+        following.distance, following.slowest_ms = self.distance, self.slowest_ms
+        following.earlier = (*self.earlier, self)
+        following.trace = walk
+        return following
+
+    def begin_trace(self, trace: Walk) -> None:
         """Go on with the route."""
         self.trace = trace
 
@@ -130,10 +141,20 @@ class Measurement:
             self.trace.stop(reason)
         self.done = True
 
-    def finding(self) -> Finding:
-        """What came of it so far."""
+    def findings(self) -> list[Finding]:
+        """What came of the target's flows, one each; packets of those with nothing to show are told with the first."""
+        first, *more = (*self.earlier, self)
+        if first.trace is None:
+            return [first.finding(None)]
+        walks = [(one, one.trace) for one in more if one.trace is not None]
+        idle = sum(walk.probes for _, walk in walks if not walk.new_links)
+        told = [one.finding(walk.result()) for one, walk in walks if walk.new_links]
+        return [first.finding(first.trace.result(idle)), *told]
+
+    def finding(self, trace: Trace | None) -> Finding:
+        """What came of this flow, told with this route."""
         ping = Ping(self.protocol, self._sent, self._received, tuple(self._rtts), self._reply_ttl)
-        return Finding(self.job, self.started, ping, self.trace.result() if self.trace is not None else None)
+        return Finding(self.job, self.started, ping, trace)
 
     def _ping_answered(self, reply: Reply, rtt_ms: float, *, late: bool) -> None:
         if not reply.of_target:  # a router says that it can't be reached: asking again is no use

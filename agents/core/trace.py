@@ -1,18 +1,19 @@
-"""One flow's route, hop by hop towards the target: a state machine that knows no clock and no socket.
+"""One flow's way, hop by hop: state machines that know no clock and no socket.
 
-Its driver asks which TTL to probe, tells what came of it, and takes the finished trace. One probe is
-outstanding at a time; hundreds of traces interleave.
+Their driver asks which TTL to probe, tells what came of it, and takes the finished trace. One probe is
+outstanding at a time; hundreds of traces interleave. What they meet they share through `Interfaces`.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
-from agents.core.reply import ECHO_REPLY, PROHIBITED_CODES, TIME_EXCEEDED, UNREACHABLE, Reply, guessed_distance
-from hopmap.addresses import text
-from hopmap.wire.result import Hop, Trace
+from agents.core.interfaces import Interfaces
+from agents.core.reply import PROHIBITED_CODES, UNREACHABLE, Reply
+from agents.core.route import Route
+from hopmap.wire.result import Trace
 
 _MAX_LOOPS = 2
-_FINAL = frozenset({"prohibited", "loop", "expired", "stopped"})  # then silent hops are not asked again
+_OUTWARDS, _BACK, _AGAIN = range(3)
+_AT_ONCE = frozenset({"prohibited", "loop"})
 
 
 class TraceLimits(NamedTuple):
@@ -20,56 +21,60 @@ class TraceLimits(NamedTuple):
 
     max_hops: int = 30
     attempts: int = 2
-    near_attempts: int = 3  # routers close by limit their answers: silence there takes more misses to believe
-    near_ttl: int = 4
     gap: int = 5  # so many silent hops in a row end a trace
+    on_the_way: float = 0.1  # a flow goes on towards the agent where news are at least so likely
+    across: float = 0.07  # a further flow is sent where they are
+    protocol: str = "icmp"
 
 
 LIMITS = TraceLimits()
 
 
-class ForwardTrace:
-    """The Paris trace of one flow. `stop_reason` is None while it runs.
+class Walk:
+    """Outwards as far as is needed, then back towards the agent as long as news are likely.
 
-    Reasons: reached, gap, max_hops, unreachable, prohibited, loop, expired, stopped.
-
-    Silent hops are asked again at the end, not at once: routers that limit their answers have had time to
-    recover by then, and answers that were only late have arrived.
+    `stop_reason` is None while it runs.
     """
 
     __slots__ = (
+        "_again",
         "_ending",
-        "_flow",
-        "_front",
-        "_hops",
+        "_fresh",
+        "_high",
         "_limits",
+        "_looked",
         "_loops",
+        "_low",
         "_outstanding",
-        "_places",
-        "_probes",
-        "_reached_ttl",
-        "_target",
-        "_tries",
+        "_phase",
+        "_start",
         "_ttl",
-        "_ways_back",
+        "flow",
+        "interfaces",
+        "new_links",
+        "probes",
+        "route",
         "stop_reason",
+        "target",
     )
 
-    def __init__(self, target: int, flow: int, limits: TraceLimits, first_ttl: int = 1) -> None:
-        self._target = target
-        self._flow = flow
-        self._limits = limits
-        self._front = self._ttl = first_ttl
-        self._tries: dict[int, int] = {}
-        self._outstanding = False
-        self._probes = 0
-        self._loops = 0
-        self._reached_ttl = 0
-        self._ending: str | None = None  # why it goes no further; silent hops may still be asked again
-        self._hops: dict[int, Hop] = {}
-        self._places: dict[int, int] = {}  # address -> the last TTL it answered at
-        self._ways_back: dict[int, int] = {}  # TTL -> how far its answer seems to have come
+    def __init__(self, target: int, flow: int, interfaces: Interfaces, limits: TraceLimits, start: int) -> None:
+        self.target = target
+        self.flow = flow
+        self.interfaces = interfaces
+        self.route = Route(target)
+        self.probes = 0
+        self.new_links = 0
         self.stop_reason: str | None = None
+        self._limits = limits
+        self._ttl = self._start = self._low = self._high = max(1, min(start, limits.max_hops))
+        self._outstanding = False
+        self._phase = _OUTWARDS
+        self._ending: str | None = None  # why it goes no further out
+        self._fresh: set[int] = set()  # TTLs of interfaces that nobody had met before
+        self._looked: set[int] = set()  # TTLs above whose interfaces this flow was counted as a look
+        self._again: list[int] = []
+        self._loops = 0
 
     def next_ttl(self) -> int:
         """The TTL to probe now; 0 while an answer is awaited or when the trace has ended."""
@@ -78,140 +83,196 @@ class ForwardTrace:
     def sent(self) -> None:
         """The probe that `next_ttl` asked for has left."""
         self._outstanding = True
-        self._probes += 1
-        self._tries[self._ttl] = self._tries.get(self._ttl, 0) + 1
+        self.probes += 1
+        self.route.sent(self._ttl)
 
     def answered(self, ttl: int, reply: Reply, rtt_ms: float, *, late: bool = False) -> None:
         """A probe sent with `ttl` was answered; `late` when it had been given up before."""
-        hop = self._hops.get(ttl)
-        if self.stop_reason or (hop is not None and hop.address is not None):
+        if self.stop_reason or not self.route.answered(ttl, reply, rtt_ms, late=late):
             return
-        self._hops[ttl] = Hop(
-            ttl, text(reply.source), rtt_ms, reply.quoted_ttl, reply.icmp_type, reply.icmp_code, reply.mpls, late=late
-        )
-        self._ways_back[ttl] = guessed_distance(reply.ttl)
-        if reply.source == self._target:
-            self._reached_ttl = ttl
+        if self._phase == _AGAIN and not late:
+            self.interfaces.came_back()
         self._ending = self._ending_at(ttl, reply) or self._ending
-        if self._ending == "gap" and self._silent_in_a_row() < self._limits.gap:
-            self._ending = None
-        if ttl == self._ttl or self._ending in _FINAL:
+        self._learn(ttl)
+        if ttl == self._ttl or self._ending in _AT_ONCE:
             self._go_on()
 
     def missed(self, ttl: int) -> None:
         """The probe sent with `ttl` was not answered in its time."""
-        if self.stop_reason or ttl != self._ttl:
-            return
-        self._hops.setdefault(ttl, Hop(ttl))
-        if self._ending is None and self._silent_in_a_row() >= self._limits.gap:
-            self._ending = "gap"
-        self._go_on()
+        if not self.stop_reason and ttl == self._ttl:
+            self._go_on()
 
     def duplicate(self, ttl: int) -> None:
         """One more copy of an answer that was had before."""
-        hop = self._hops.get(ttl)
-        if hop is not None:
-            self._hops[ttl] = replace(hop, duplicates=hop.duplicates + 1)
+        self.route.duplicate(ttl)
 
     def stop(self, reason: str) -> None:
         """End it here, keeping what is known."""
         self.stop_reason = self.stop_reason or reason
 
-    def result(self) -> Trace:
-        """What is known of the route; nothing past the target's own distance."""
-        last = self._reached_ttl or max(self._hops, default=0)
-        hops = tuple(self._published(self._hops[ttl]) for ttl in sorted(self._hops) if ttl <= last)
-        reason = self.stop_reason or "stopped"
-        return Trace("icmp", self._flow, bool(self._reached_ttl), reason, self._probes, hops)
+    def result(self, others: int = 0) -> Trace:
+        """What is known of the route; nothing past the target's own distance. `others` are probes told with its own."""
+        reached = bool(self.route.target_ttl)
+        return Trace(
+            self._limits.protocol,
+            self.flow,
+            reached,
+            self.stop_reason or "stopped",
+            self.probes + others,
+            self.route.hops(),
+        )
 
-    def _published(self, hop: Hop) -> Hop:
-        """The hop as others may read it, who take neighbours for links: without an address that is not its own.
-
-        A router that forwards a packet whose TTL has run out stays unseen, and its successor answers for two
-        TTLs, quoting TTL 0 for the first. Some routers always quote 0, so that alone proves nothing when the
-        next hop is known to be another. A target's answer that seems to come from further on is not its own
-        distance's either.
-        """
-        after = self._hops.get(hop.ttl + 1)
-        if hop.icmp_type == ECHO_REPLY:
-            borrowed = hop.ttl < self._reached_ttl or self._comes_from_further(hop.ttl)
-        elif hop.icmp_type != TIME_EXCEEDED:
-            borrowed = False
-        elif after is None or after.address is None:
-            borrowed = hop.quoted_ttl == 0
-        elif after.icmp_type == TIME_EXCEEDED:
-            borrowed = after.address == hop.address or hop.quoted_ttl == after.quoted_ttl == 0
-        else:
-            borrowed = False
-        return replace(hop, address=None) if borrowed else hop
+    def _outwards(self) -> int:
+        """The next TTL for what is needed further out; 0 when there is no more."""
+        raise NotImplementedError
 
     def _ending_at(self, ttl: int, reply: Reply) -> str | None:
         if reply.icmp_type == UNREACHABLE and reply.icmp_code in PROHIBITED_CODES:
             return "prohibited"
-        if reply.source == self._target:
-            return None if self._comes_from_further(ttl) else "reached"
-        if reply.icmp_type != TIME_EXCEEDED:
-            return "unreachable"
-        return "loop" if self._loops_at(ttl, reply.source) else None
+        if self.route.exceeded(ttl):
+            if self.interfaces.met(reply.source):
+                self._fresh.add(ttl)
+            return "loop" if self._loops_at(ttl, reply.source) else None
+        return None if reply.source == self.target else "unreachable"
 
-    def _comes_from_further(self, ttl: int) -> bool:
-        """Whether the target's answer came a hop further back than the hop before it leads one to expect.
+    def _go_on(self) -> None:
+        self._outstanding = False
+        self._low, self._high = min(self._low, self._ttl), max(self._high, self._ttl)
+        if self._ending in _AT_ONCE:
+            self.stop_reason = self._ending
+            return
+        if self._phase == _OUTWARDS:
+            self._ttl = 0 if self._ending else self._outwards()
+            if not self._ttl:
+                self._phase = _BACK
+                self._learn(self._high)
+        if self._phase == _BACK:
+            self._ttl = self._back()
+            if not self._ttl:
+                self._phase = _AGAIN
+                self._again = self._worth_asking_again()
+        if self._phase == _AGAIN:
+            self._ttl = self._again.pop() if self._again else 0
+        if not self._ttl:
+            self.stop_reason = "reached" if self.route.target_ttl else self._ending or "known"
 
-        A router between them that forwards what has run out would stay unseen here, as echo replies quote no TTL.
-        One more TTL then tells the target's distance, and makes this hop one that repeats its successor.
+    def _back(self) -> int:
+        """The next TTL towards the agent; 0 when news are too unlikely there."""
+        low = self._low
+        if low == 1:
+            return 0
+        if low != self.route.target_ttl:
+            key = self._key(low)
+            if self.interfaces.on_the_way(key, low) < self._limits.on_the_way:
+                return 0
+            self._look(key, low)
+        return low - 1
+
+    def _look(self, key: int, ttl: int) -> None:
+        self.interfaces.looked(key, ttl)
+        self._looked.add(ttl)
+
+    def _key(self, ttl: int) -> int:
+        """What stands at a TTL in memory: its interface, or silence before the next one that is known."""
+        below = ttl
+        while below < self._high and not self.route.address(below):
+            below += 1
+        address = self.route.address(below)
+        return address if below == ttl and address else self.interfaces.silent(address, below - ttl + 1)
+
+    def _learn(self, ttl: int) -> None:
+        """Tell the memory of the links that what is known around a TTL makes sure of.
+
+        Whether a router stands where it answered shows when the next TTL is known, on the way out.
         """
-        before = self._hops.get(ttl - 1)
-        if before is None or before.icmp_type != TIME_EXCEEDED or ttl >= self._limits.max_hops:
-            return False
-        return self._ways_back[ttl] - self._ways_back[ttl - 1] == 2
+        for lower in (ttl - 1, ttl, ttl + 1):
+            near, far = self.route.address(lower - 1), self.route.address(lower)
+            sure = self._phase != _OUTWARDS or lower + 1 in self.route.probed
+            if sure and near and far and far not in (near, self.target):
+                if lower not in self._looked:
+                    self._look(far, lower)
+                self.new_links += self.interfaces.link(near, far)
+
+    def _worth_asking_again(self) -> list[int]:
+        """Silent TTLs that are to be asked once more; the last one first."""
+        if self._limits.attempts < 2 or self._ending == "gap":
+            return []
+        last = self.route.target_ttl or self._high
+        silent = [ttl for ttl in range(self._low, last) if not self.route.heard(ttl)]
+        return [ttl for ttl in silent if self.interfaces.worth_asking_again()]
 
     def _loops_at(self, ttl: int, address: int) -> bool:
-        """A router seen again further on is a loop the second time; next to itself it is one when it goes on too long.
+        """A router that answers again elsewhere is a loop the second time; next to itself when it goes on too long.
 
         A router that forwards packets whose TTL has run out makes its successor answer twice in a row.
         """
-        before = self._places.get(address, ttl)
-        self._places[address] = max(before, ttl)
-        if before < ttl - 1:
+        same = [other for other in self.route.probed if other != ttl and self.route.heard(other) == address]
+        if same and min(abs(other - ttl) for other in same) > 1:
             self._loops += 1
-        return self._loops >= _MAX_LOOPS or self._repeats(ttl) > self._limits.gap
+        return self._loops >= _MAX_LOOPS or len(same) >= self._limits.gap
 
-    def _repeats(self, ttl: int) -> int:
-        address = self._hops[ttl].address
-        count = 0
-        while (hop := self._hops.get(ttl)) is not None and hop.address == address:
-            count += 1
-            ttl -= 1
-        return count
+
+class TargetWalk(Walk):
+    """The first flow to a target: from a guess of its distance out until it answers, then back.
+
+    Reasons: reached, gap, max_hops, unreachable, prohibited, loop, expired, stopped.
+    """
+
+    __slots__ = ()
+
+    def _outwards(self) -> int:
+        if self.route.target_ttl:
+            return self._settle_distance()
+        if self._high >= self._limits.max_hops:
+            self._ending = "max_hops"
+        elif self._silent_in_a_row() >= self._limits.gap:
+            self._ending = "gap"
+        return 0 if self._ending else self._high + 1
+
+    def _settle_distance(self) -> int:
+        """The TTL that tells the least one at which the target answers; 0 when that is known."""
+        reached, low = self.route.target_ttl, self._low
+        if reached == low > 1:  # nothing but the target so far: it may be nearer still, often by more than one
+            return max(1, low - 2) if low == self._start else low - 1
+        if reached - 1 > low and not self.route.probed.get(reached - 1):
+            return reached - 1
+        if self.route.comes_from_further(reached) and reached < self._limits.max_hops:
+            return 0 if self.route.probed.get(reached + 1) else reached + 1
+        return 0
 
     def _silent_in_a_row(self) -> int:
-        ttl = self._front
-        while (hop := self._hops.get(ttl)) is not None and hop.address is None:
+        ttl = self._high
+        while ttl >= self._low and not self.route.heard(ttl):
             ttl -= 1
-        return self._front - ttl
+        return self._high - ttl
 
-    def _go_on(self) -> None:
-        """Choose the next TTL: further out, or once there is no further, the silent ones again."""
-        self._outstanding = False
-        if self._ending is None and self._front >= self._limits.max_hops:
-            self._ending = "max_hops"
-        if self._ending is None:
-            self._front += 1
-            self._ttl = self._front
-            return
-        again = [] if self._ending in _FINAL else self._worth_asking()
-        if again:
-            self._ttl = min(again)[1]
-        else:
-            self.stop_reason = self._ending
 
-    def _worth_asking(self) -> list[tuple[int, int]]:
-        """(tries so far, TTL) of the silent hops before the end that have not had all their tries."""
-        limits, end = self._limits, self._reached_ttl or self._front + 1
-        return [
-            (tries, ttl)
-            for ttl, tries in self._tries.items()
-            if ttl < end
-            and self._hops[ttl].address is None
-            and tries < (limits.near_attempts if ttl <= limits.near_ttl else limits.attempts)
-        ]
+class DetourWalk(Walk):
+    """Another flow to a target, to see whether it takes another way: one hop before the interface `expected`, and
+    from there both ways as long as it is off what is known. It ends short of TTL `end`.
+
+    Reasons: known (it met what was known), reached, unreachable, prohibited, loop, expired, stopped.
+    """
+
+    __slots__ = ("_last", "expected")
+
+    def __init__(
+        self, flow: tuple[int, int], interfaces: Interfaces, limits: TraceLimits, place: tuple[int, int], last: int
+    ) -> None:
+        """`flow` is (target, flow), `place` (expected interface, its TTL)."""
+        self.expected, ttl = place
+        super().__init__(*flow, interfaces, limits._replace(attempts=1), ttl - 1)
+        self._last = min(last, limits.max_hops)
+        interfaces.looked(self.expected, ttl)
+        self._looked.add(ttl)
+
+    def _outwards(self) -> int:
+        high = self._high
+        if high >= self._last or not self.route.exceeded(high):
+            return 0
+        if high == self._start:
+            return 0 if self.interfaces.linked(self.route.heard(high), self.expected) else high + 1
+        return high + 1 if high in self._fresh else 0
+
+    def _back(self) -> int:
+        return super()._back() if self.route.heard(self._low) else 0

@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic_ns, time
 
+from agents.core.explorer import Explorer
 from agents.core.flow import DatagramTemplate, EchoTemplate, Flows, SynTemplate, Template, tcp_ports
 from agents.core.manners import NEVER, Manners
 from agents.core.measurement import Finding, Job, Measurement
 from agents.core.pace import Bucket, Cap
 from agents.core.reply import ICMP, PROHIBITED_CODES, UNREACHABLE, Reply
-from agents.core.trace import ForwardTrace
 from agents.core.wheel import Wheel
 from agents.probe.ring import ANSWERED, GIVEN_UP, LIVE, Ring
 from agents.probe.settings import Counters, EngineSettings
@@ -63,6 +63,7 @@ class Engine:
         self._bucket = Bucket(settings.packets_per_second, now / NS)
         self._rate = settings.packets_per_second
         self._manners = Manners(settings.per_network, settings.per_near_hop)
+        self._explorer = Explorer(settings.trace._replace(protocol=settings.trace_protocol))
         self._ring = Ring({one.protocol: one.identifier for one in (self._ping_template, self._trace_template)})
         self._in_hand: set[Measurement] = set()
         self._ready: deque[Measurement] = deque()
@@ -94,9 +95,12 @@ class Engine:
         """Begin a job; the caller has looked at `room` first."""
         checksum = self._flows.checksum(job.address, FLOW)
         measurement = Measurement(job, self._wall(), checksum, self._settings.ping_protocol)
-        measurement.queued = True
         if job.packets:
             self._manners.grant(job.address, job.packets)
+        self._begin(measurement)
+
+    def _begin(self, measurement: Measurement) -> None:
+        measurement.queued = True
         self._in_hand.add(measurement)
         self._ready.append(measurement)
 
@@ -318,7 +322,7 @@ class Engine:
             self._finish(measurement)
             return
         if measurement.trace is None and measurement.wants_trace():
-            self._begin_trace(measurement, now)
+            self._begin_trace(measurement)
         if not measurement.queued and measurement.next_ttl() is not None:
             measurement.queued = True
             if measurement.delay:
@@ -326,18 +330,23 @@ class Engine:
             else:
                 self._ready.append(measurement)
 
-    def _begin_trace(self, measurement: Measurement, now: int) -> None:
+    def _begin_trace(self, measurement: Measurement) -> None:
         job = measurement.job
-        limits = self._settings.trace._replace(max_hops=job.max_hops)
-        first = min(self._manners.first_ttl(now / NS), job.max_hops)
-        measurement.begin_trace(ForwardTrace(job.address, FLOW, limits, first))
+        measurement.begin_trace(self._explorer.begin(job.address, measurement.distance, job.max_hops))
 
     def _finish(self, measurement: Measurement) -> None:
+        """It has ended: on to the target's next flow, or what was found is told."""
         self._ring.release(measurement)
-        if measurement.job.packets:
-            self._manners.revoke(measurement.job.address)
         self._in_hand.discard(measurement)
-        self._findings.append(measurement.finding())
+        job, walk = measurement.job, measurement.trace
+        following = None if walk is None else self._explorer.follow(walk, job.max_hops)
+        if following is None:
+            if job.packets:
+                self._manners.revoke(job.address)
+            self._findings += measurement.findings()
+        else:
+            checksum = self._flows.checksum(job.address, following.flow)
+            self._begin(measurement.further(following, self._wall(), checksum))
 
 
 def template(settings: EngineSettings, protocol: str, contact: str) -> Template:

@@ -1,9 +1,10 @@
 """Pings before a trace: one is enough, a silent one is tried again, a refusal is final."""
 
+from agents.core.interfaces import Interfaces
 from agents.core.manners import PING
-from agents.core.measurement import RETRY_DELAY, Job, Measurement
+from agents.core.measurement import RETRY_DELAY, Finding, Job, Measurement
 from agents.core.reply import Reply
-from agents.core.trace import ForwardTrace, TraceLimits
+from agents.core.trace import DetourWalk, TargetWalk, TraceLimits, Walk
 
 TARGET = 0xCB007107
 ECHO = Reply(TARGET, 57, 0, 0, TARGET, 1, 1, 1)
@@ -12,6 +13,15 @@ ROUTER = 0xC6336401
 
 def begun(**options: object) -> Measurement:
     return Measurement(Job(TARGET, 100.0)._replace(**options), 1000.0, 0x1234)
+
+
+def walk(gap: int = 5) -> Walk:
+    return TargetWalk(TARGET, 0, Interfaces(), TraceLimits(gap=gap), 1)
+
+
+def finding(measurement: Measurement) -> Finding:
+    (one,) = measurement.findings()
+    return one
 
 
 def ping(measurement: Measurement) -> None:
@@ -28,18 +38,18 @@ def test_an_answered_ping_leads_to_a_trace() -> None:
     assert measurement.wants_trace()
     assert not measurement.done
     assert measurement.distance == 8
-    measurement.begin_trace(ForwardTrace(TARGET, 0, TraceLimits()))
+    measurement.begin_trace(walk())
     assert not measurement.wants_trace()
     assert measurement.next_ttl() == 1
     measurement.sent()
     measurement.answered(1, ECHO, 13.0)
     assert measurement.done
-    finding = measurement.finding()
-    assert finding.started == 1000.0
-    assert finding.ping.rtts_ms == (12.5,)
-    assert (finding.ping.sent, finding.ping.received, finding.ping.reply_ttl) == (1, 1, 57)
-    assert finding.trace is not None
-    assert finding.trace.reached
+    found = finding(measurement)
+    assert found.started == 1000.0
+    assert found.ping.rtts_ms == (12.5,)
+    assert (found.ping.sent, found.ping.received, found.ping.reply_ttl) == (1, 1, 57)
+    assert found.trace is not None
+    assert found.trace.reached
 
 
 def test_without_tracing_the_ping_is_all() -> None:
@@ -47,7 +57,7 @@ def test_without_tracing_the_ping_is_all() -> None:
     ping(measurement)
     measurement.answered(PING, ECHO, 1.0)
     assert measurement.done
-    assert measurement.finding().trace is None
+    assert finding(measurement).trace is None
 
 
 def test_a_silent_ping_is_tried_once_more_after_a_second() -> None:
@@ -60,7 +70,7 @@ def test_a_silent_ping_is_tried_once_more_after_a_second() -> None:
     measurement.missed(PING)
     assert measurement.done
     assert measurement.next_ttl() is None
-    found = measurement.finding().ping
+    found = finding(measurement).ping
     assert (found.sent, found.received, found.rtts_ms, found.reply_ttl) == (2, 0, (), None)
 
 
@@ -71,7 +81,7 @@ def test_a_late_answer_makes_the_further_ping_needless() -> None:
     measurement.answered(PING, ECHO, 1400.0, late=True)
     assert measurement.wants_trace()
     assert measurement.delay == 0.0
-    assert measurement.finding().ping.rtts_ms == (1400.0,)
+    assert finding(measurement).ping.rtts_ms == (1400.0,)
 
 
 def test_a_late_answer_with_the_further_ping_out_leaves_that_one_alone() -> None:
@@ -80,12 +90,12 @@ def test_a_late_answer_with_the_further_ping_out_leaves_that_one_alone() -> None
     measurement.missed(PING)
     ping(measurement)
     measurement.answered(PING, ECHO, 2400.0, late=True)
-    measurement.begin_trace(ForwardTrace(TARGET, 0, TraceLimits()))
+    measurement.begin_trace(walk())
     measurement.answered(PING, ECHO, 5.0)
     measurement.missed(PING)
     measurement.duplicate(PING)
     assert measurement.next_ttl() == 1
-    assert measurement.finding().ping.received == 1
+    assert finding(measurement).ping.received == 1
 
 
 def test_several_pings_go_one_after_the_other() -> None:
@@ -99,7 +109,7 @@ def test_several_pings_go_one_after_the_other() -> None:
     ping(measurement)
     measurement.answered(PING, ECHO, 3.0)
     assert measurement.wants_trace()
-    found = measurement.finding().ping
+    found = finding(measurement).ping
     assert (found.sent, found.received, found.rtts_ms) == (3, 3, (1.0, 1500.0, 3.0))
 
 
@@ -118,7 +128,7 @@ def test_a_refusal_ends_it_without_another_ping() -> None:
     measurement.answered(PING, Reply(ROUTER, 250, 3, 13, TARGET, 1, 1, 1, 55), 8.0)
     assert measurement.done
     assert not measurement.wants_trace()
-    assert measurement.finding().ping.received == 0
+    assert finding(measurement).ping.received == 0
 
 
 def test_a_missed_trace_probe_is_the_traces_affair() -> None:
@@ -127,12 +137,12 @@ def test_a_missed_trace_probe_is_the_traces_affair() -> None:
     measurement.answered(PING, ECHO, 1.0)
     measurement.answered(3, ECHO, 1.0)  # no trace yet: nothing to say it to
     measurement.duplicate(3)
-    measurement.begin_trace(ForwardTrace(TARGET, 0, TraceLimits(near_attempts=1, gap=1)))
+    measurement.begin_trace(walk(gap=1))
     measurement.sent()
     measurement.duplicate(1)
     measurement.missed(1)
     assert measurement.done
-    trace = measurement.finding().trace
+    trace = finding(measurement).trace
     assert trace is not None
     assert trace.stop_reason == "gap"
 
@@ -141,12 +151,43 @@ def test_it_can_be_ended_at_any_time() -> None:
     measurement = begun()
     measurement.stop("expired")
     assert measurement.done
-    assert (measurement.next_ttl(), measurement.finding().ping.sent) == (None, 0)
+    assert (measurement.next_ttl(), finding(measurement).ping.sent) == (None, 0)
     traced = begun()
     ping(traced)
     traced.answered(PING, ECHO, 1.0)
-    traced.begin_trace(ForwardTrace(TARGET, 0, TraceLimits()))
+    traced.begin_trace(walk())
     traced.stop("expired")
-    trace = traced.finding().trace
+    trace = finding(traced).trace
     assert trace is not None
     assert trace.stop_reason == "expired"
+
+
+def exceeded(source: int) -> Reply:
+    return Reply(source, 249, 11, 0, TARGET, 1, 1, 1, 1)
+
+
+def answer(measurement: Measurement, replies: dict[int, Reply]) -> None:
+    """Answer its trace probes until it has no more to ask."""
+    while (ttl := measurement.next_ttl()) is not None:
+        measurement.sent()
+        measurement.answered(ttl, replies[ttl], 1.0)
+
+
+def test_further_flows_are_told_by_themselves_or_with_the_first_when_they_show_nothing() -> None:
+    known, limits = Interfaces(), TraceLimits(on_the_way=0.0)
+    first = begun()
+    ping(first)
+    first.answered(PING, ECHO, 40.0)
+    first.begin_trace(TargetWalk(TARGET, 0, known, limits, 3))
+    answer(first, {1: exceeded(ROUTER), 2: exceeded(ROUTER + 1), 3: exceeded(ROUTER + 2), 4: ECHO})
+    same = first.further(DetourWalk((TARGET, 1), known, limits, (ROUTER + 2, 3), 4), 1001.0, 0x2345)
+    assert (same.distance, same.slowest_ms, same.checksum) == (first.distance, 40.0, 0x2345)
+    answer(same, {1: exceeded(ROUTER), 2: exceeded(ROUTER + 1)})
+    other = same.further(DetourWalk((TARGET, 2), known, limits, (ROUTER + 2, 3), 4), 1002.0, 0x3456)
+    answer(other, {1: exceeded(ROUTER), 2: exceeded(ROUTER + 9), 3: exceeded(ROUTER + 2)})
+    whole, detour = other.findings()
+    assert whole.trace is not None
+    assert detour.trace is not None
+    assert (whole.trace.flow, whole.trace.probes, whole.ping.sent) == (0, 4 + 2, 1)
+    assert (detour.trace.flow, detour.trace.probes, detour.ping.sent) == (2, 3, 0)
+    assert (detour.started, detour.ping.reply_ttl, detour.job) == (1002.0, None, first.job)

@@ -1,17 +1,20 @@
-"""The forward trace, driven by hand-made routes."""
+"""Walks: to a target and back, and detours of further flows, driven by hand-made routes."""
 
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from agents.core.interfaces import Interfaces
 from agents.core.reply import Reply
-from agents.core.trace import ForwardTrace, TraceLimits
+from agents.core.trace import DetourWalk, TargetWalk, TraceLimits, Walk
 from hopmap.addresses import text
-from hopmap.wire.result import Trace
+from hopmap.wire.result import Ping, Result, Trace, decode_result, encode_result
 
 TARGET = 0xCB007107
-LIMITS = TraceLimits()
-A, B, C, D = 0xC6336401, 0xC6336402, 0xC6336403, 0xC6336404
+WHOLE = TraceLimits(on_the_way=0.0)
+A, B, C, D, E, F = range(0xC6336401, 0xC6336407)
 
 Answer = Reply | None
 
@@ -28,108 +31,152 @@ def unreachable(source: int, code: int) -> Reply:
     return Reply(source, 250, 3, code, TARGET, 1, 1, 1, 1)
 
 
-def run(
-    answer: Callable[[int, int], Answer], limits: TraceLimits = LIMITS, first_ttl: int = 1
-) -> tuple[Trace, list[int]]:
-    """Drive a trace; `answer(ttl, attempt)` says what comes back. Gives the trace and the TTLs probed in order."""
-    trace, asked = ForwardTrace(TARGET, 0, limits, first_ttl), []
-    while ttl := trace.next_ttl():
+def drive(walk: Walk, answer: Callable[[int, int], Answer]) -> tuple[Trace, list[int]]:
+    """Let a walk end; `answer(ttl, attempt)` says what comes back. Gives the trace and the TTLs probed in order."""
+    asked: list[int] = []
+    while ttl := walk.next_ttl():
         asked.append(ttl)
-        trace.sent()
-        assert trace.next_ttl() == 0, "one probe outstanding"
+        walk.sent()
+        assert walk.next_ttl() == 0, "one probe outstanding"
         reply = answer(ttl, asked.count(ttl))
         if reply is None:
-            trace.missed(ttl)
+            walk.missed(ttl)
         else:
-            trace.answered(ttl, reply, 10.0 * ttl)
-    assert trace.stop_reason is not None
-    return trace.result(), asked
+            walk.answered(ttl, reply, 10.0 * ttl)
+    assert walk.stop_reason is not None
+    return walk.result(), asked
 
 
 def along(route: list[Answer]) -> Callable[[int, int], Answer]:
     return lambda ttl, _: route[ttl - 1] if ttl <= len(route) else None
 
 
+def to_target(
+    route: list[Answer], start: int, limits: TraceLimits = WHOLE, known: Interfaces | None = None
+) -> tuple[Trace, list[int]]:
+    walk = TargetWalk(TARGET, 0, Interfaces() if known is None else known, limits, start)
+    return drive(walk, along([*route, *[route[-1]] * 40] if route[-1] == echo() else route))
+
+
 def addresses(trace: Trace) -> list[str | None]:
     return [hop.address for hop in trace.hops]
 
 
-def test_a_plain_route_costs_one_probe_a_hop() -> None:
-    trace, asked = run(along([exceeded(A), exceeded(B), exceeded(C), echo()]))
-    assert asked == [1, 2, 3, 4]
-    assert (trace.reached, trace.stop_reason, trace.probes, trace.flow) == (True, "reached", 4, 0)
-    assert addresses(trace) == [text(A), text(B), text(C), text(TARGET)]
-    assert [(hop.ttl, hop.rtt_ms, hop.quoted_ttl, hop.icmp_type) for hop in trace.hops[2:]] == [
-        (3, 30.0, 1, 11),
-        (4, 40.0, None, 0),
+ROUTE: list[Answer] = [exceeded(A), exceeded(B), exceeded(C), exceeded(D), echo()]
+
+
+@pytest.mark.parametrize(
+    ("start", "asked"),
+    [
+        (4, [4, 5, 3, 2, 1]),  # the distance was guessed right
+        (2, [2, 3, 4, 5, 1]),
+        (1, [1, 2, 3, 4, 5]),
+        (5, [5, 3, 4, 2, 1]),  # one too far
+        (6, [6, 4, 5, 3, 2, 1]),
+        (7, [7, 5, 4, 3, 2, 1]),
+        (9, [9, 7, 6, 5, 4, 3, 2, 1]),
+    ],
+)
+def test_it_finds_the_targets_distance_and_goes_back(start: int, asked: list[int]) -> None:
+    trace, probed = to_target(ROUTE, start)
+    assert probed == asked
+    assert (trace.reached, trace.stop_reason, trace.probes, trace.flow) == (True, "reached", len(asked), 0)
+    assert addresses(trace) == [text(A), text(B), text(C), text(D), text(TARGET)]
+    assert [(hop.ttl, hop.rtt_ms, hop.quoted_ttl, hop.icmp_type) for hop in trace.hops[3:]] == [
+        (4, 40.0, 1, 11),
+        (5, 50.0, None, 0),
     ]
 
 
+def test_it_stops_at_what_others_have_seen() -> None:
+    known = Interfaces()
+    to_target(ROUTE, 4, known=known)
+    route = [exceeded(A), exceeded(B), exceeded(C), exceeded(E), echo()]
+    trace, asked = to_target(route, 4, TraceLimits(), known)
+    assert asked == [4, 5, 3]
+    assert addresses(trace) == [text(C), text(E), text(TARGET)]
+    assert known.linked(C, E)
+
+
+def test_it_goes_on_where_a_known_interface_stands_at_another_distance() -> None:
+    known = Interfaces()
+    to_target(ROUTE, 4, known=known)
+    longer = [exceeded(A), exceeded(F), exceeded(B), exceeded(C), exceeded(E), echo()]
+    trace, asked = to_target(longer, 5, TraceLimits(), known)
+    assert asked == [5, 6, 4, 3, 2, 1]
+    assert known.linked(F, B)
+    assert addresses(trace)[:3] == [text(A), text(F), text(B)]
+
+
 def test_the_targets_own_time_exceeded_is_reaching_it() -> None:
-    trace, _ = run(along([exceeded(A), exceeded(TARGET)]))
+    trace, _ = to_target([exceeded(A), exceeded(TARGET)], 1)
     assert (trace.reached, trace.stop_reason) == (True, "reached")
 
 
 def test_silence_is_asked_again_at_the_end_and_kept() -> None:
-    trace, asked = run(along([*map(exceeded, (A, B, C, D)), None, echo()]))
-    assert asked == [1, 2, 3, 4, 5, 6, 5]
-    assert trace.hops[4].address is None
-    assert trace.probes == 7
-
-
-def test_near_silence_takes_more_misses() -> None:
-    _, asked = run(along([None, exceeded(A), echo()]))
-    assert asked == [1, 2, 3, 1, 1]
+    trace, asked = to_target([exceeded(A), None, exceeded(C), echo()], 3)
+    assert asked == [3, 4, 2, 1, 2]
+    assert addresses(trace) == [text(A), None, text(C), text(TARGET)]
+    assert trace.probes == 5
 
 
 def test_a_second_attempt_can_answer() -> None:
-    trace, asked = run(lambda ttl, attempt: (exceeded(A) if attempt == 2 else None) if ttl == 1 else echo())
-    assert asked == [1, 2, 1]
-    assert addresses(trace) == [text(A), text(TARGET)]
+    walk = TargetWalk(TARGET, 0, Interfaces(), WHOLE, 3)
+    route = along([exceeded(A), exceeded(B), exceeded(C), echo()])
+    trace, asked = drive(walk, lambda ttl, attempt: route(ttl, 0) if ttl != 2 or attempt == 2 else None)
+    assert asked == [3, 4, 2, 1, 2]
+    assert addresses(trace) == [text(A), text(B), text(C), text(TARGET)]
+    assert walk.interfaces.linked(A, B)
+    assert walk.interfaces.linked(B, C)
 
 
-def test_a_gap_of_silent_hops_ends_it() -> None:
-    trace, asked = run(along([exceeded(A), exceeded(B), exceeded(C), exceeded(D)]))
+def test_silence_before_a_router_is_known_like_a_router() -> None:
+    known = Interfaces()
+    route = [exceeded(A), None, exceeded(C), exceeded(D), echo()]
+    to_target(route, 4, known=known)
+    _, asked = to_target([exceeded(A), None, exceeded(C), exceeded(E), echo()], 4, TraceLimits(), known)
+    assert asked == [4, 5, 3]
+
+
+def test_a_gap_of_silent_hops_ends_the_way_out_and_the_way_back_goes_on() -> None:
+    trace, asked = to_target([exceeded(A), exceeded(B)], 2)
+    assert asked == [2, 3, 4, 5, 6, 7, 1]
     assert (trace.reached, trace.stop_reason) == (False, "gap")
-    assert addresses(trace) == [text(A), text(B), text(C), text(D), *[None] * 5]
-    assert asked[4:] == [5, 6, 7, 8, 9, 5, 6, 7, 8, 9]
+    assert addresses(trace) == [text(A), text(B), *[None] * 5]
+
+
+def test_a_gap_may_begin_where_it_begins() -> None:
+    trace, asked = to_target([exceeded(A)], 3)
+    assert asked == [3, 4, 5, 6, 7, 2, 1]
+    assert trace.stop_reason == "gap"
 
 
 def test_it_goes_no_further_than_it_may() -> None:
-    trace, asked = run(along([exceeded(A + ttl) for ttl in range(40)]), TraceLimits(max_hops=12))
-    assert (trace.reached, trace.stop_reason, asked[-1]) == (False, "max_hops", 12)
-
-
-def test_it_can_begin_further_on() -> None:
-    trace, asked = run(along([exceeded(A + ttl) for ttl in range(7)] + [echo()]), first_ttl=5)
-    assert asked == [5, 6, 7, 8]
-    assert [hop.ttl for hop in trace.hops] == [5, 6, 7, 8]
+    trace, asked = to_target([exceeded(A + ttl) for ttl in range(40)], 9, WHOLE._replace(max_hops=12))
+    assert (trace.reached, trace.stop_reason, max(asked)) == (False, "max_hops", 12)
+    _, asked = to_target([exceeded(A + ttl) for ttl in range(40)], 99, WHOLE._replace(max_hops=12))
+    assert max(asked) == 12
 
 
 @pytest.mark.parametrize(
-    ("reply", "reason", "reached"),
+    ("reply", "reason", "reached", "asked"),
     [
-        (unreachable(B, 1), "unreachable", False),
-        (unreachable(B, 13), "prohibited", False),
-        (unreachable(B, 9), "prohibited", False),
-        (unreachable(B, 10), "prohibited", False),
-        (unreachable(TARGET, 3), "reached", True),
-        (unreachable(TARGET, 13), "prohibited", True),
-        (Reply(B, 250, 12, 0, TARGET, 1, 1, 1, 1), "unreachable", False),
+        (unreachable(B, 1), "unreachable", False, [2, 1]),
+        (unreachable(B, 13), "prohibited", False, [2]),
+        (unreachable(B, 9), "prohibited", False, [2]),
+        (unreachable(B, 10), "prohibited", False, [2]),
+        (unreachable(TARGET, 3), "reached", True, [2, 1]),
+        (unreachable(TARGET, 13), "prohibited", True, [2]),
+        (Reply(B, 250, 12, 0, TARGET, 1, 1, 1, 1), "unreachable", False, [2, 1]),
     ],
 )
-def test_a_refusal_ends_it_and_is_kept(reply: Reply, reason: str, reached: bool) -> None:
-    trace, asked = run(along([exceeded(A), reply]))
-    assert (trace.stop_reason, trace.reached, asked) == (reason, reached, [1, 2])
-    assert (trace.hops[1].address, trace.hops[1].icmp_code) == (text(reply.source), reply.icmp_code)
+def test_a_refusal_ends_the_way_out_and_is_kept(reply: Reply, reason: str, reached: bool, asked: list[int]) -> None:
+    trace, probed = to_target([exceeded(A), reply], 2)
+    assert (trace.stop_reason, trace.reached, probed) == (reason, reached, asked)
+    assert (trace.hops[-1].address, trace.hops[-1].icmp_code) == (text(reply.source), reply.icmp_code)
 
 
-def test_a_router_that_repeats_next_to_itself_is_no_loop() -> None:
-    trace, _ = run(along([exceeded(A), exceeded(B, 0), exceeded(B), echo()]))
-    assert trace.stop_reason == "reached"
-    assert [hop.quoted_ttl for hop in trace.hops] == [1, 0, 1, None]
-
-
+@pytest.mark.parametrize("start", [1, 3, 5])
 @pytest.mark.parametrize(
     ("route", "published"),
     [
@@ -141,165 +188,199 @@ def test_a_router_that_repeats_next_to_itself_is_no_loop() -> None:
         ([exceeded(A), exceeded(B, 0), exceeded(C, 0), exceeded(C), echo()], [A, None, None, C, TARGET]),
         # one that always quotes 0
         ([exceeded(A), exceeded(B, 0), exceeded(C), echo()], [A, B, C, TARGET]),
-        ([exceeded(A), exceeded(B, 0), echo()], [A, B, TARGET]),
-        # the same router that let the last TTL run out says that the target can't be reached
-        ([exceeded(A), exceeded(B), unreachable(B, 1)], [A, B, B]),
     ],
 )
-def test_a_hop_has_no_address_that_is_another_hops(route: list[Answer], published: list[int | None]) -> None:
-    trace, _ = run(along(route))
+def test_a_hop_has_no_address_that_is_another_hops(
+    route: list[Answer], published: list[int | None], start: int
+) -> None:
+    known = Interfaces()
+    trace, _ = to_target(route, start, known=known)
     assert addresses(trace) == [None if address is None else text(address) for address in published]
-    assert all(hop.rtt_ms is not None for hop, answer in zip(trace.hops, route, strict=True) if answer is not None)
+    for ttl, address in enumerate(published[:-1]):
+        following = published[ttl + 1]
+        if address is None and following is not None:
+            assert known.branches(following) == 0
 
 
-def test_repeating_without_an_end_is_one() -> None:
-    trace, asked = run(along([exceeded(A)] * 30))
-    assert (trace.stop_reason, asked[-1]) == ("loop", LIMITS.gap + 1)
+def test_repeating_without_an_end_is_a_loop() -> None:
+    trace, asked = to_target([exceeded(A)] * 30, 1)
+    assert (trace.stop_reason, asked[-1]) == ("loop", WHOLE.gap + 1)
 
 
-def test_a_loop_of_two_routers_ends_at_the_second_repetition() -> None:
-    trace, asked = run(along([exceeded(C), *[exceeded(A), exceeded(B)] * 10]))
-    assert (trace.stop_reason, asked[-1]) == ("loop", 5)
+@pytest.mark.parametrize(("start", "last"), [(1, 5), (9, 11)])
+def test_a_loop_of_two_routers_ends_at_the_second_repetition(start: int, last: int) -> None:
+    trace, asked = to_target([exceeded(C), *[exceeded(A), exceeded(B)] * 10], start)
+    assert (trace.stop_reason, asked[-1]) == ("loop", last if start == 1 else start + 3)
 
 
 def test_a_router_seen_once_more_across_others_is_not_yet_a_loop() -> None:
-    trace, _ = run(along([exceeded(A), exceeded(B), exceeded(A), exceeded(C), echo()]))
+    trace, _ = to_target([exceeded(A), exceeded(B), exceeded(A), exceeded(C), echo()], 4)
     assert trace.stop_reason == "reached"
 
 
 def test_a_late_answer_goes_to_its_own_hop() -> None:
-    trace = ForwardTrace(TARGET, 3, TraceLimits(attempts=1, near_attempts=1))
-    trace.sent()
-    trace.missed(1)
-    trace.sent()
-    trace.answered(1, exceeded(A), 1500.0, late=True)
-    assert trace.next_ttl() == 0, "the probe of hop 2 is still out"
-    trace.answered(2, exceeded(B), 5.0)
-    trace.stop("stopped")
-    hops = trace.result().hops
-    assert [(hop.address, hop.late) for hop in hops] == [(text(A), True), (text(B), False)]
-
-
-def test_a_late_first_answer_settles_the_hop_before_its_second_attempt_does() -> None:
-    trace = ForwardTrace(TARGET, 0, LIMITS)
-    trace.sent()
-    trace.missed(1)
-    trace.sent()
-    trace.answered(1, exceeded(A), 1500.0, late=True)
-    assert trace.next_ttl() == 0, "the probe of hop 2 is still out"
-    trace.missed(2)
-    trace.sent()
-    trace.answered(3, echo(), 9.0)
-    assert trace.next_ttl() == 2, "hop 1 need not be asked again"
-    trace.sent()
-    trace.answered(1, exceeded(B), 700.0)  # the first wins
-    trace.answered(2, exceeded(C), 9.0)
-    assert addresses(trace.result()) == [text(A), text(C), text(TARGET)]
-    assert trace.stop_reason == "reached"
-
-
-def test_a_late_answer_that_comes_during_the_second_try_settles_it() -> None:
-    trace = ForwardTrace(TARGET, 0, LIMITS)
-    trace.sent()
-    trace.missed(1)
-    trace.sent()
-    trace.answered(2, echo(), 9.0)
-    assert trace.next_ttl() == 1
-    trace.sent()
-    trace.answered(1, exceeded(A), 2000.0, late=True)
-    assert trace.stop_reason == "reached"
-
-
-def test_an_answer_within_the_gap_lets_it_go_on() -> None:
-    silent_at_first = {5, 6, 7, 8, 9}
-    trace, asked = run(
-        lambda ttl, attempt: None if ttl in silent_at_first and attempt == 1 else exceeded(A + ttl),
-        TraceLimits(max_hops=11),
-    )
-    assert asked == [1, 2, 3, 4, 5, 6, 7, 8, 9, 5, 10, 11, 6, 7, 8, 9]
-    assert trace.stop_reason == "max_hops"
-
-
-def test_a_prohibited_target_is_asked_nothing_more() -> None:
-    trace, asked = run(along([exceeded(A), None, unreachable(B, 13)]))
-    assert asked == [1, 2, 3]
-    assert trace.stop_reason == "prohibited"
+    walk = TargetWalk(TARGET, 3, Interfaces(), WHOLE, 2)
+    walk.sent()
+    walk.missed(2)
+    walk.sent()
+    walk.answered(2, exceeded(A), 1500.0, late=True)
+    assert walk.next_ttl() == 0, "the probe of hop 3 is still out"
+    walk.answered(3, exceeded(B), 5.0)
+    walk.stop("stopped")
+    assert [(hop.address, hop.late) for hop in walk.result().hops] == [(text(A), True), (text(B), False)]
 
 
 def test_a_late_echo_from_nearer_sets_the_targets_distance() -> None:
-    trace = ForwardTrace(TARGET, 0, TraceLimits(attempts=1, near_attempts=1))
-    trace.sent()
-    trace.answered(1, exceeded(A), 1.0)
-    for ttl in (2, 3):
-        trace.sent()
-        trace.missed(ttl)
-    trace.sent()
-    trace.answered(2, echo(), 2500.0, late=True)
-    trace.missed(4)
-    result = trace.result()
-    assert (result.reached, result.stop_reason, result.probes) == (True, "reached", 4)
-    assert [hop.ttl for hop in result.hops] == [1, 2]
+    walk = TargetWalk(TARGET, 0, Interfaces(), WHOLE, 2)
+    walk.sent()
+    walk.missed(2)
+    walk.sent()
+    walk.answered(2, echo(), 2500.0, late=True)
+    walk.answered(3, echo(), 5.0)
+    assert walk.next_ttl() == 1
+    walk.sent()
+    walk.answered(1, exceeded(A), 1.0)
+    assert [hop.ttl for hop in walk.result().hops] == [1, 2]
 
 
-def test_a_late_answer_within_a_gap_keeps_it_going() -> None:
-    trace = ForwardTrace(TARGET, 0, TraceLimits(attempts=1, near_attempts=1, gap=3))
-    for ttl in (1, 2):
-        trace.sent()
-        trace.missed(ttl)
-    trace.answered(2, exceeded(A), 2000.0, late=True)
-    trace.sent()
-    trace.missed(3)
-    assert trace.stop_reason is None
+def test_a_late_echo_while_it_goes_back_makes_it_go_on_back() -> None:
+    walk = TargetWalk(TARGET, 0, Interfaces(), TraceLimits(on_the_way=2.0, gap=1, attempts=1), 3)
+    walk.sent()
+    walk.answered(3, exceeded(C), 1.0)
+    walk.sent()
+    walk.answered(3, echo(), 1.0)  # a copy; the first counts
+    walk.missed(4)
+    assert walk.stop_reason == "gap"
 
 
 def test_duplicates_are_counted_at_their_hop() -> None:
-    trace = ForwardTrace(TARGET, 0, LIMITS)
-    trace.duplicate(1)
-    trace.sent()
-    trace.answered(1, exceeded(A), 1.0)
-    trace.duplicate(1)
-    trace.duplicate(1)
-    assert trace.result().hops[0].duplicates == 2
+    walk = TargetWalk(TARGET, 0, Interfaces(), WHOLE, 1)
+    walk.sent()
+    walk.answered(1, exceeded(A), 1.0)
+    walk.duplicate(1)
+    walk.duplicate(1)
+    assert walk.result().hops[0].duplicates == 2
 
 
 def test_after_its_end_nothing_changes_it() -> None:
-    trace = ForwardTrace(TARGET, 0, LIMITS)
-    trace.sent()
-    trace.answered(1, echo(), 1.0)
-    before = trace.result()
-    trace.answered(2, exceeded(A), 1.0)
-    trace.missed(1)
-    trace.stop("stopped")
-    assert trace.result() == before
+    walk = TargetWalk(TARGET, 0, Interfaces(), WHOLE, 1)
+    walk.sent()
+    walk.answered(1, echo(), 1.0)
+    before = walk.result()
+    walk.answered(2, exceeded(A), 1.0)
+    walk.missed(1)
+    walk.stop("stopped")
+    assert walk.result() == before
+    assert walk.stop_reason == "reached"
 
 
-def test_what_is_known_of_an_unfinished_trace_can_be_had() -> None:
-    result = ForwardTrace(TARGET, 0, LIMITS).result()
+def test_what_is_known_of_an_unfinished_walk_can_be_had() -> None:
+    walk = TargetWalk(TARGET, 0, Interfaces(), WHOLE, 1)
+    walk.missed(7)
+    result = walk.result()
     assert (result.hops, result.stop_reason, result.reached) == ((), "stopped", False)
 
 
 def test_a_target_whose_answer_comes_from_further_is_asked_once_more() -> None:
     """Between A and the target a router forwards what has run out: the way back is two hops longer, not one."""
-    trace, asked = run(along([exceeded(A), echo(57), echo(57)]))
+    trace, asked = drive(TargetWalk(TARGET, 0, Interfaces(), WHOLE, 1), along([exceeded(A), echo(57), echo(57)]))
     assert asked == [1, 2, 3]
     assert (trace.reached, trace.stop_reason, addresses(trace)) == (True, "reached", [text(A), None, text(TARGET)])
     assert (trace.hops[1].rtt_ms, trace.hops[1].icmp_type) == (20.0, 0)
 
 
-def test_a_target_that_does_not_answer_again_is_reached_but_no_ones_neighbour() -> None:
-    trace, _ = run(along([exceeded(A), echo(57)]), LIMITS._replace(gap=1))
+@pytest.mark.parametrize("limits", [WHOLE._replace(gap=1), WHOLE._replace(max_hops=2)])
+def test_a_target_that_can_not_be_asked_again_is_reached_but_no_ones_neighbour(limits: TraceLimits) -> None:
+    trace, _ = drive(TargetWalk(TARGET, 0, Interfaces(), limits, 1), along([exceeded(A), echo(57)]))
     assert (trace.reached, addresses(trace)) == (True, [text(A), None])
 
 
-@pytest.mark.parametrize(
-    ("route", "limits"),
-    [
-        ([exceeded(A), echo(56)], LIMITS),  # the way back is just another one
-        ([exceeded(A), None, echo(57)], LIMITS),  # what stands before it is not known
-        ([exceeded(A), echo(57)], LIMITS._replace(max_hops=2)),
-    ],
+def test_other_ways_back_prove_nothing() -> None:
+    for route in ([exceeded(A), echo(56)], [exceeded(A), None, echo(57)]):
+        trace, asked = drive(TargetWalk(TARGET, 0, Interfaces(), WHOLE, 1), along(route))
+        assert max(asked) == len(route)
+        assert (trace.stop_reason, addresses(trace)[-1]) == ("reached", text(TARGET))
+
+
+def detour(known: Interfaces, route: list[Answer], place: tuple[int, int], last: int = 5) -> tuple[Trace, list[int]]:
+    walk = DetourWalk((TARGET, 7), known, TraceLimits(), place, last)
+    return drive(walk, along(route))
+
+
+def traced() -> Interfaces:
+    known = Interfaces()
+    to_target(ROUTE, 4, known=known)
+    return known
+
+
+def test_a_detour_that_meets_what_was_known_is_one_probe() -> None:
+    trace, asked = detour(traced(), ROUTE, (D, 4))
+    assert asked == [3]
+    assert (trace.flow, trace.stop_reason, trace.reached) == (7, "known", False)
+
+
+def test_a_detour_off_the_known_way_is_followed_to_where_it_meets_it() -> None:
+    known = traced()
+    trace, asked = detour(known, [exceeded(A), exceeded(B), exceeded(E), exceeded(D), echo()], (D, 4))
+    assert asked == [3, 4, 2]
+    assert addresses(trace) == [text(B), text(E), text(D)]
+    assert known.linked(B, E)
+    assert known.linked(E, D)
+
+
+def test_a_detour_over_several_new_routers_is_followed_out_and_back() -> None:
+    known = traced()
+    trace, asked = detour(known, [exceeded(A), exceeded(F), exceeded(E), exceeded(E + 9), echo()], (D, 4))
+    assert asked == [3, 4, 5, 2, 1]
+    assert (trace.reached, trace.stop_reason) == (True, "reached")
+    assert len(trace.hops) == 5
+
+
+def test_a_detour_ends_short_of_the_target_by_itself() -> None:
+    _, asked = detour(traced(), [exceeded(A), exceeded(B), exceeded(E), exceeded(F), exceeded(F + 9)], (D, 4), last=4)
+    assert asked == [3, 4, 2]
+
+
+def test_a_detour_into_silence_is_no_news() -> None:
+    trace, asked = detour(traced(), [exceeded(A), exceeded(B), None, exceeded(D), echo()], (D, 4))
+    assert asked == [3]
+    assert trace.stop_reason == "known"
+
+
+def test_a_detour_that_meets_the_target_early_looks_before_it() -> None:
+    trace, asked = detour(traced(), [exceeded(A), exceeded(E), echo()], (D, 4))
+    assert asked == [3, 2, 1]
+    assert (trace.reached, addresses(trace)) == (True, [text(A), text(E), text(TARGET)])
+
+
+ANSWERS = st.one_of(
+    st.none(),
+    st.builds(exceeded, st.integers(A, A + 6), st.integers(0, 1)),
+    st.builds(echo, st.integers(50, 64)),
+    st.builds(unreachable, st.sampled_from([A, TARGET]), st.sampled_from([1, 3, 13])),
 )
-def test_other_ways_back_prove_nothing(route: list[Answer], limits: TraceLimits) -> None:
-    trace, asked = run(along(route), limits)
-    assert max(asked) == len(route)
-    assert (trace.stop_reason, addresses(trace)[-1]) == ("reached", text(TARGET))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(st.tuples(st.integers(1, 31), st.integers(1, 2)), ANSWERS, max_size=40),
+    st.integers(1, 30),
+    st.integers(0, 40),
+    st.booleans(),
+)
+def test_every_walk_ends_within_bounds_and_its_result_is_valid(
+    answers: dict[tuple[int, int], Answer], max_hops: int, start: int, also_detour: bool
+) -> None:
+    known, limits = Interfaces(most=5), WHOLE._replace(max_hops=max_hops)
+    walks: list[Walk] = [TargetWalk(TARGET, 0, known, limits, start)]
+    if also_detour and start > 1:
+        walks.append(DetourWalk((TARGET, 1), known, limits, (A, start), 20))
+    for walk in walks:
+        trace, asked = drive(walk, lambda ttl, attempt: answers.get((ttl, attempt), answers.get((ttl, 1))))
+        assert all(1 <= ttl <= max_hops for ttl in asked)
+        assert max(asked.count(ttl) for ttl in asked) <= limits.attempts
+        assert trace.probes == len(asked)
+        result = Result("a:b:1", "a", text(TARGET), "2026-11-23T08:00:00.000Z", Ping("icmp", 0, 0), trace=trace)
+        assert decode_result(encode_result(result)) == result
+        assert {hop.ttl for hop in trace.hops} <= set(asked)
+    assert len(known) <= 5

@@ -4,6 +4,7 @@ import errno
 import struct
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -18,7 +19,8 @@ from hopmap.addresses import number, text
 
 ME = number("10.0.0.2")
 TARGET = number("203.0.113.7")
-LIFTED = EngineSettings(0x4242, b"key", packets_per_second=None, per_network=None, per_near_hop=None)
+WHOLE = TraceLimits(on_the_way=0.0, across=2.0)  # one flow, all the way back
+LIFTED = EngineSettings(0x4242, b"key", packets_per_second=None, per_network=None, per_near_hop=None, trace=WHOLE)
 FOREVER = float("inf")
 
 
@@ -130,7 +132,14 @@ def test_every_probe_of_a_target_is_of_one_flow() -> None:
 def test_the_contact_is_in_pings_and_may_be_left_out_of_traces() -> None:
     contact = "mailto:me@example.org"
     settings = EngineSettings(
-        1, b"key", contact, contact_in_traces=False, packets_per_second=None, per_network=None, per_near_hop=None
+        1,
+        b"key",
+        contact,
+        contact_in_traces=False,
+        packets_per_second=None,
+        per_network=None,
+        per_near_hop=None,
+        trace=WHOLE,
     )
     bench = Bench(settings)
     bench.run(Job(TARGET, FOREVER))
@@ -165,7 +174,7 @@ def test_timeouts_grow_with_the_round_trip_time() -> None:
     bench.line.length = 6
     bench.run(Job(TARGET, FOREVER))
     when = {packet[8]: when for when, packet in reversed(bench.line.seen)}
-    assert 2.4 <= when[6] - when[5] < 2.6
+    assert 2.4 <= when[4] - when[5] < 2.6
 
 
 def test_a_late_answer_is_marked_and_stays_with_its_hop() -> None:
@@ -197,7 +206,7 @@ def test_duplicates_are_counted_and_believed_once() -> None:
     assert finding.ping.received == 1
     assert finding.trace is not None
     assert finding.trace.probes == 5
-    assert [hop.duplicates for hop in finding.trace.hops] == [1, 1, 1, 1, 0]  # the last copy came after the end
+    assert [hop.duplicates for hop in finding.trace.hops] == [0, 1, 1, 1, 1]  # the last copy came after the end
     assert bench.engine.counters.duplicate == 5
 
 
@@ -232,8 +241,8 @@ def test_nothing_is_sent_past_the_expiry() -> None:
     bench.line.delay = 0.5
     (finding,) = bench.run(Job(TARGET, 2.7))
     assert finding.trace is not None
-    assert (finding.trace.stop_reason, finding.trace.reached) == ("expired", False)
-    assert [hop.ttl for hop in finding.trace.hops] == [1, 2, 3]
+    assert (finding.trace.stop_reason, finding.trace.reached) == ("expired", True)
+    assert [hop.ttl for hop in finding.trace.hops] == [3, 4, 5]
     assert all(when < 2.7 for when, _ in bench.line.seen)
     (late,) = bench.run(Job(TARGET, 1.0))
     assert (late.ping.sent, late.trace) == (0, None)
@@ -281,13 +290,34 @@ def test_the_caps_on_networks_and_near_routers_hold() -> None:
                 assert sum(begin <= at < begin + cap.seconds for at in times[place:]) <= cap.packets
 
 
-def test_traces_leave_out_near_hops_that_have_had_their_share() -> None:
-    settings = EngineSettings(1, b"key", packets_per_second=None, per_network=None)
-    bench = Bench(settings, Line(length=6))
+def test_traces_stop_where_others_have_been() -> None:
+    bench = Bench(replace(LIFTED, trace=TraceLimits(across=2.0)), Line(length=6))
     findings = bench.run(*(Job(TARGET + 256 * index, FOREVER) for index in range(20)))
     firsts = [finding.trace.hops[0].ttl for finding in findings if finding.trace is not None]
-    assert sorted(set(firsts)) == [1, 5]
-    assert firsts.count(1) == PER_NEAR_HOP.burst
+    assert sorted(firsts) == [1, *19 * [6]]
+    assert all(finding.trace is not None and finding.trace.reached for finding in findings)
+
+
+def test_further_flows_are_findings_of_their_own_where_they_show_something() -> None:
+    bench = Bench(replace(LIFTED, trace=TraceLimits(across=0.01)))
+
+    def other_way(packet: bytes, answers: list[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
+        """Half of the flows meet another router at TTL 2."""
+        if packet[8] != 2 or not packet[23] & 1:
+            return answers
+        return [(when, exceeded(packet, number("198.51.100.99"))) for when, _ in answers]
+
+    bench.line.change = other_way
+    findings = bench.run(Job(TARGET, FOREVER, token="mine"))
+    first, second, *more = findings
+    assert more == []
+    assert (first.ping.sent, second.ping.sent) == (1, 0)
+    assert first.trace is not None
+    assert second.trace is not None
+    assert (first.trace.flow, second.trace.flow > 0, second.job.token) == (0, True, "mine")
+    seen = {finding.trace.hops[1].address for finding in (first, second) if finding.trace}
+    assert seen == {"198.51.100.2", "198.51.100.99"}
+    assert 1 + first.trace.probes + second.trace.probes == bench.engine.counters.sent  # all packets are told
 
 
 def test_there_is_room_for_what_the_rate_keeps_busy() -> None:
@@ -309,8 +339,8 @@ def test_stopping_keeps_what_is_known() -> None:
     assert len(findings) == 2
     for finding in findings:
         assert finding.trace is not None
-        assert (finding.trace.stop_reason, finding.trace.reached) == ("stopped", False)
-        assert [hop.ttl for hop in finding.trace.hops] == [1, 2, 3, 4]
+        assert (finding.trace.stop_reason, finding.trace.reached) == ("stopped", True)
+        assert [hop.ttl for hop in finding.trace.hops] == [7, 8, 9, 10]
     assert bench.engine.in_hand == 0
     bench.idle(5.0)
     assert bench.engine.counters.stray == 0
@@ -381,16 +411,12 @@ def test_a_target_that_the_kernel_does_not_let_us_send_to_is_given_up(code: int)
     assert bench.engine.counters.send_errors == 1
 
 
-def test_limits_of_the_trace_are_the_jobs_and_the_settings() -> None:
-    settings = EngineSettings(
-        1, b"key", packets_per_second=None, per_network=None, per_near_hop=None, trace=TraceLimits(near_attempts=1)
-    )
-    bench = Bench(settings, Line(length=20))
-    bench.line.change = silent(1)
+def test_a_trace_goes_no_further_than_the_job_allows() -> None:
+    bench = Bench(line=Line(length=20))
     (finding,) = bench.run(Job(TARGET, FOREVER, max_hops=6))
     assert finding.trace is not None
     assert finding.trace.stop_reason == "max_hops"
-    assert bench.line.ttls() == [64, 1, 2, 3, 4, 5, 6]
+    assert bench.line.ttls() == [64, 6, 5, 4, 3, 2, 1]
 
 
 def test_caps_change_while_it_runs() -> None:
@@ -402,11 +428,11 @@ def test_caps_change_while_it_runs() -> None:
 
 def test_a_lease_that_allows_few_packets_ends_when_they_are_spent() -> None:
     bench = Bench()
-    bench.line.change = silent(3, 4, 5)
+    bench.line.change = silent(4, 5)
     (finding,) = bench.run(Job(TARGET, FOREVER, packets=3))
     assert finding.trace is not None
     assert finding.trace.stop_reason == "capped"
-    assert [ttl for ttl in bench.line.ttls() if ttl == 64 or ttl >= 3] == [64, 3, 4]
+    assert bench.line.ttls() == [64, 4, 5]
 
 
 def test_what_is_opted_out_is_ended_in_hand() -> None:

@@ -1,0 +1,118 @@
+"""What an agent remembers of the interfaces that it met: what lies before each, and how often it looked there.
+
+A look is a probe that ends one hop before an interface, in a flow that passes it. Looks are counted when they are
+decided, so that hundreds of traces at once do not ask the same. Bounded: the interface that was not met for
+longest is forgotten, and then found again like a new one.
+"""
+
+from agents.core.odds import another
+
+MOST = 20_000
+_SINGLE_ON_THE_WAY = 0.93  # one predecessor alone, where a flow to another target came through the same interface
+_SINGLE_ACROSS = 0.86  # the same where another flow of one target looks: it need not pass the interface
+_MOVED = 0.28  # an interface met at a TTL where it was not met before has another one before it, so often
+_SILENT = 1 << 32
+_FIRST_TRIES, _FIRST_HITS = 16, 2
+_SOME = 16
+_WORTH_ASKING = 0.08
+
+
+class _Interface:
+    __slots__ = ("above", "looks", "ttls")
+
+    def __init__(self) -> None:
+        self.above: tuple[int, ...] = ()
+        self.looks = 0
+        self.ttls = 0  # bit t: looked at from TTL t
+
+
+class Interfaces:
+    """The memory. Addresses are u32; silent hops have keys of their own (`silent`)."""
+
+    __slots__ = ("_asked_again", "_came_back", "_known", "_most", "_passed_over")
+
+    def __init__(self, most: int = MOST) -> None:
+        self._known: dict[int, _Interface] = {}
+        self._most = most
+        self._asked_again, self._came_back = _FIRST_TRIES, _FIRST_HITS
+        self._passed_over = 0
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    @staticmethod
+    def silent(below: int, hops: int) -> int:
+        """What stands for silence so many hops before the interface `below`."""
+        return below + _SILENT * hops
+
+    def met(self, key: int) -> bool:
+        """An interface answered; whether it is new."""
+        new = key not in self._known
+        self._touch(key)
+        return new
+
+    def looked(self, key: int, ttl: int) -> None:
+        """A look above the interface, which stands at `ttl` in its flow, is on its way."""
+        known = self._touch(key)
+        known.looks += 1
+        known.ttls |= 1 << ttl
+
+    def link(self, upper: int, lower: int) -> bool:
+        """`upper` is right before `lower`; whether that is new."""
+        known = self._touch(lower)
+        if upper in known.above:
+            return False
+        known.above += (upper,)
+        return True
+
+    def linked(self, upper: int, lower: int) -> bool:
+        """Whether `upper` is known to be right before `lower`."""
+        known = self._known.get(lower)
+        return known is not None and upper in known.above
+
+    def branches(self, key: int) -> int:
+        """How many are known to be right before it."""
+        known = self._known.get(key)
+        return 0 if known is None else len(known.above)
+
+    def on_the_way(self, key: int, ttl: int) -> float:
+        """The chance of news one hop before an interface that a flow passes at `ttl`.
+
+        An interface at another distance than before was reached another way, so there is something new above it.
+        """
+        known = self._known.get(key)
+        if known is None or not known.looks:
+            return 1.0
+        if not known.ttls >> ttl & 1:
+            return _MOVED
+        return another(_SINGLE_ON_THE_WAY, max(1, len(known.above)), known.looks)
+
+    def across(self, key: int) -> float:
+        """The chance of news one hop before an interface, for one more flow of a target that was traced through it."""
+        known = self._known.get(key)
+        if known is None or not known.looks:
+            return 1.0
+        leaning = 0.75 + (key * 0x9E3779B1 >> 16 & 0xFF) / 512
+        return leaning * another(_SINGLE_ACROSS, max(1, len(known.above)), known.looks)
+
+    def worth_asking_again(self) -> bool:
+        """Whether a silent hop is: as long as some come back, which loss and limited routers do; else a few are."""
+        self._passed_over += 1
+        if self._came_back < _WORTH_ASKING * self._asked_again and self._passed_over < _SOME:
+            return False
+        self._asked_again += 1
+        self._passed_over = 0
+        return True
+
+    def came_back(self) -> None:
+        """A silent hop answered when it was asked again."""
+        self._came_back += 1
+
+    def _touch(self, key: int) -> _Interface:
+        known = self._known.pop(key, None)
+        if known is None:
+            known = _Interface()
+            if len(self._known) >= self._most:
+                del self._known[next(iter(self._known))]
+        self._known[key] = known
+        return known
