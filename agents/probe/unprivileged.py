@@ -34,6 +34,8 @@ _TOLD_ABOUT_OTHERS = frozenset(
     {errno.EHOSTUNREACH, errno.ECONNREFUSED, errno.ENETUNREACH, errno.EPROTO, errno.ENOPROTOOPT, errno.EACCES}
 )
 _SEND_TRIES = 3
+_LATELY = 10 * _NS  # as long as a late answer is told from others (agents.probe.ring)
+_MOST_LATELY = 16_384
 _FLOWS = 8  # UDP sockets, each with a source port of its own
 
 
@@ -213,8 +215,9 @@ class PingSocket(_Unprivileged):
 class UdpSockets(_Unprivileged):
     """UDP datagrams, which anybody may send; hosts answer them with port unreachable, if at all.
 
-    Which probe an error is about is told by four bytes after the contact, so routers that quote no more than
-    eight bytes behind the IP header are not heard.
+    Which probe an error is about is told by four bytes after the contact. Routers that quote no more than
+    eight bytes behind the IP header are not heard, but for an error about the only probe that a target
+    was sent lately: a ping, mostly.
     """
 
     protocols: tuple[str, ...] = ("udp",)
@@ -230,16 +233,29 @@ class UdpSockets(_Unprivileged):
         except BaseException:
             self.close()
             raise
+        self._lately: dict[int, tuple[int, bytes]] = {}  # target -> when it was probed last; as what, if only once
+        self._forgot = self._clock() - _LATELY
 
     def _outgoing(self, packet: bytes) -> tuple[socket.socket, bytes, int]:
-        flow, slot = packet[20:22], packet[26:28]
-        message = packet[_IP_HEADER + _UDP_HEADER : -2] + flow + slot
+        known_by = packet[20:22] + packet[26:28]
+        message = packet[_IP_HEADER + _UDP_HEADER : -2] + known_by
+        self._note(int.from_bytes(packet[16:20], "big"), known_by)
         port = int.from_bytes(packet[22:24], "big")
-        return self._sockets[flow[1] % _FLOWS], message, port
+        return self._sockets[known_by[1] % _FLOWS], message, port
+
+    def _note(self, target: int, known_by: bytes) -> None:
+        now = self._clock()
+        if len(self._lately) >= _MOST_LATELY:
+            self._lately.clear()
+            self._forgot = now
+        before, _ = self._lately.get(target, (self._forgot, b""))
+        self._lately[target] = now, (known_by if now - before >= _LATELY else b"")
 
     def _reply(self, heard: Heard) -> Reply | None:
         at = _behind_contact(heard.data)
         known_by = heard.data[at : at + 4]
+        if not heard.data:
+            _, known_by = self._lately.get(heard.address, (0, b""))
         if heard.error is None or len(known_by) < 4:
             return None
         kind, code, sender = heard.error
