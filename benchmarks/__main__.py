@@ -1,6 +1,6 @@
 """`python -m benchmarks [NAME...]`: the table of figures, each measured beside a peer or a floor in the same run.
 
-About 8 minutes in all on two cores. Without root, /dev/net/tun, fping or scamper some can't run: they say so.
+About 12 minutes in all on two cores. Without root, /dev/net/tun, fping or scamper some can't run: they say so.
 """
 
 import subprocess
@@ -9,6 +9,7 @@ from pathlib import Path
 
 BENCHMARKS = {
     "lab_rate": "packets per second that the lab sustains",
+    "one_file": "hopmap-agent.pyz over TLS: memory, CPU, bytes on the line beside scamper",
     "engine_rate": "CPU per echo pair: engine, fping, icmplib",
     "rtt_error": "RTTs beside the lab's truth, by the kernel's stamps and by reading time",
     "trace_recall": "recall, false links and probes per target beside scamper",

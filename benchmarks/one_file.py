@@ -21,8 +21,7 @@ import tempfile
 import threading
 import time
 from array import array
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,38 +67,50 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return pem, store
 
 
-@contextmanager
-def tls_front(pem: Path, places: dict[int, Path]) -> Iterator[None]:
-    """TLS on these ports of loopback, passed on to unix sockets."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(pem)
-    loop = asyncio.new_event_loop()
-    servers: list[asyncio.Server] = []
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass bytes on until there are no more."""
+    with suppress(OSError, ssl.SSLError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
 
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, ssl.SSLError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
 
-    async def serve() -> None:
-        for port, path in places.items():
+class TlsFront:
+    """TLS on ports of loopback, passed on to unix sockets; `met` are the ports of the connections that came."""
 
-            async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: Path = path) -> None:
-                there, back = await asyncio.open_unix_connection(path)
-                await asyncio.gather(pump(reader, back), pump(there, writer))
+    def __init__(self, pem: Path, places: dict[int, Path]) -> None:
+        self.met: list[int] = []
+        self._places = places
+        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._context.load_cert_chain(pem)
+        self._loop = asyncio.new_event_loop()
+        self._servers = [self._loop.run_until_complete(self._serve(port)) for port in places]
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
 
-            servers.append(await asyncio.start_server(meet, "127.0.0.1", port, ssl=context))
+    async def _serve(self, port: int) -> asyncio.Server:
+        async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.met.append(port)
+            there, back = await asyncio.open_unix_connection(self._places[port])
+            await asyncio.gather(pump(reader, back), pump(there, writer))
 
-    loop.run_until_complete(serve())
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    yield
-    for server in servers:
-        loop.call_soon_threadsafe(server.close)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
+        return await asyncio.start_server(meet, "127.0.0.1", port, ssl=self._context)
+
+    async def _end(self) -> None:
+        for server in self._servers:
+            server.close()
+        open_still = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in open_still:
+            task.cancel()
+        await asyncio.gather(*open_still, return_exceptions=True)
+
+    def close(self) -> None:
+        """End every connection."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
 def ask(path: Path) -> dict[str, Any]:
@@ -166,10 +177,11 @@ def measure(folder: Path, targets: list[str], rate: float, contact: str, *, in_t
         started += [subprocess.Popen(part, stderr=subprocess.DEVNULL) for part in parts]
         wait_for(input_socket)
         wait_for(work / "oh.sock")
-        with tls_front(pem, {INPUT_PORT: input_socket, OUTPUT_PORT: output_socket}):
+        with closing(TlsFront(pem, {INPUT_PORT: input_socket, OUTPUT_PORT: output_socket})) as front:
             environment = {**os.environ, "SSL_CERT_FILE": str(store), "MALLOC_ARENA_MAX": "1"}
             started.append(subprocess.Popen(agent, env=environment, stderr=subprocess.DEVNULL))
-            return watch(health, agent_pid(health, started[-1].pid), len(targets))
+            found = watch(health, agent_pid(health, started[-1].pid), len(targets))
+            return found | {"connections": len(front.met)}
     finally:
         for process in reversed(started):
             process.send_signal(signal.SIGTERM)
@@ -179,7 +191,7 @@ def measure(folder: Path, targets: list[str], rate: float, contact: str, *, in_t
 
 def agent_pid(health: Path, lab: int) -> int:
     wait_for(health)
-    command = ["pgrep", "-P", str(lab), "-f", "hopmap-agent.pyz agent"]
+    command = ["pgrep", "-P", str(lab), "-f", f"^{PYTHON} .*hopmap-agent.pyz agent"]  # the lab has a child of its own
     children = subprocess.run(command, check=True, capture_output=True, text=True)
     return int(children.stdout.split()[0])
 
@@ -204,7 +216,7 @@ def watch(health: Path, pid: int, count: int) -> dict[str, float]:
     idle = line_bytes()
     sent = found["bytes"]["sent"]
     return {
-        "traced": found["traced"], "reached": found["reached"], "seconds": took, "packets": found["packets"]["sent"],
+        "traced": found["answered"], "reached": found["reached"], "seconds": took, "packets": found["packets"]["sent"],
         "probe_bytes": sent, "line_bytes": after[0] - before[0], "line_packets": after[1] - before[1],
         "cpu_percent": 100 * busy[1] / busy[0], "rate": busy[2] / busy[0],
         "idle_bytes_per_hour": (idle[0] - after[0]) * 3600 / IDLE_SECONDS,
@@ -236,8 +248,9 @@ def report(name: str, found: dict[str, float], scamper: int, count: int) -> None
     print(f"  targets           {found['traced']:.0f} traced of {count} in {found['seconds']:.0f} s, "
           f"{found['packets'] / found['traced']:.1f} probes each")  # fmt: skip
     print(f"  probes            {found['probe_bytes'] / found['traced']:.0f} bytes for each traced target")
+    a_packet = found["line_bytes"] / found["line_packets"]
     print(f"  services, TLS     {found['line_bytes'] / found['traced']:.0f} bytes for each, both ways, "
-          f"{found['line_bytes'] / found['line_packets']:.0f} a packet")  # fmt: skip
+          f"{a_packet:.0f} a packet, {found['connections']:.0f} connections")  # fmt: skip
     print(f"  idle              {found['idle_bytes_per_hour'] / 1000:.0f} kB an hour")
     print(f"  all : scamper     {both / scamper:.2f}")
 

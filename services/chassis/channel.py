@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from waitress.channel import ClientDisconnected, HTTPChannel
-from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher
+from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher, WSGITask
 
 from hopmap.wire import decode
 
@@ -50,10 +50,22 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc] # waitress has no types
         self.write(body)
 
 
+class LastingTask(WSGITask):  # type: ignore[misc] # waitress has no types
+    """An application's answer. One without a body (204, 304) leaves the connection open, as it has no length to be told
+    (RFC 9112 6.3); waitress would close it, and each poll of an agent pay for a new one: kilobytes, with TLS."""
+
+    def set_close_on_finish(self) -> None:
+        """Close after this answer, where that is needed."""
+        wanted = self.version != "1.1" or self.request.headers.get("CONNECTION", "").lower() == "close"
+        if self.has_body or wanted:
+            super().set_close_on_finish()
+
+
 class Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
     """A connection."""
 
     error_task_class = JsonErrorTask
+    task_class = LastingTask
 
     def answered(self, direct: Direct) -> bool:
         """Whether the first request that waits here could be answered at once; it is done with then."""
