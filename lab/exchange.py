@@ -1,7 +1,7 @@
 """The loop between packets and the world: reads what workers send, holds answers back until they are due.
 
-Reading comes before computing: a packet's time is taken when it is read, and no packet is computed for longer than
-a slice before the devices are read again. So a route that takes a while to find makes nobody's answer late.
+A packet's time is taken when it is read, and computing takes no longer than a slice before all that has come is read:
+the rest waits here, with its time. So a route that takes a while to find makes nobody's answer late.
 """
 
 import os
@@ -35,6 +35,7 @@ class Exchange:
         self._came: deque[tuple[float, int, bytes]] = deque()
         self._waiting: list[tuple[float, int, int, bytes]] = []
         self._order = 0
+        self._until = 0.0
         self._files: dict[int, Callable[[], object]] = {}
         self.received = self.delivered = self.undelivered = self.overflowed = 0
 
@@ -76,24 +77,32 @@ class Exchange:
         self.watch(packets, ready)
 
     def take(self, worker: int, packet: bytes) -> None:
-        """One packet from a worker; `work` sees to it."""
+        """One packet from a worker: seen to at once while the slice lasts, else by `work`."""
         self.received += 1
-        if len(self._came) >= MOST_WAITING:
+        clock = self._clock()
+        if clock < self._until and not self._came:
+            self._answer(clock - self._began, worker, packet)
+        elif len(self._came) >= MOST_WAITING:
             self.overflowed += 1
         else:
-            self._came.append((self._clock() - self._began, worker, packet))
+            self._came.append((clock - self._began, worker, packet))
+
+    def _answer(self, now: float, worker: int, packet: bytes) -> None:
+        for when, answer in self.world.receive(worker, packet, now):
+            if len(self._waiting) >= MOST_WAITING:
+                self.overflowed += 1
+                continue
+            self._order += 1
+            heappush(self._waiting, (when, self._order, worker, answer))
 
     def work(self) -> None:
         """See to the packets that have come, for no longer than a slice of time and one packet more."""
-        came, until = self._came, self._clock() + _SLICE_S
+        came = self._came
+        if not came:
+            return
+        until = self._clock() + _SLICE_S
         while came:
-            now, worker, packet = came.popleft()
-            for when, answer in self.world.receive(worker, packet, now):
-                if len(self._waiting) >= MOST_WAITING:
-                    self.overflowed += 1
-                    continue
-                self._order += 1
-                heappush(self._waiting, (when, self._order, worker, answer))
+            self._answer(*came.popleft())
             if self._clock() > until:
                 return
 
@@ -119,7 +128,9 @@ class Exchange:
         """Deliver, then wait for packets until the next answer is due, at most `longest` seconds."""
         wait = min(self.deliver_due(), longest)
         # select(2) keeps to its time-out; that of epoll is whole milliseconds.
-        for file in select.select(self._files, (), (), 0.0 if self._came else wait)[0]:
+        ready = select.select(self._files, (), (), 0.0 if self._came else wait)[0]
+        self._until = self._clock() + _SLICE_S
+        for file in ready:
             self._files[file]()
         self.work()
 

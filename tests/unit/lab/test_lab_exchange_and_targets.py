@@ -92,6 +92,35 @@ def test_packets_are_answered_from_the_time_they_came_however_long_others_took(m
     loop.close()
 
 
+def test_within_a_turn_packets_are_seen_to_as_they_are_read_until_one_takes_long(make_world: MakeWorld) -> None:
+    clock, world = Clock(), make_world("calm", jitter_ms=0.0)
+    loop = Exchange(world, clock)
+    computed: list[tuple[str, float]] = []
+
+    def receive(_worker: int, packet: bytes, now: float) -> list[tuple[float, bytes]]:
+        computed.append((packet.decode(), round(now, 6)))
+        clock.now += 0.1 if packet == b"slow" else 0.0
+        return []
+
+    world.receive = receive  # type: ignore[method-assign]  # a world that computes for long
+    mine, labs = os.pipe()
+
+    def read() -> None:
+        os.read(mine, 10)
+        for packet in (b"quick", b"slow", b"third", b"fourth"):
+            loop.take(0, packet)
+        assert [name for name, _ in computed] == ["quick", "slow"]
+        clock.now += 0.5
+
+    loop.watch(mine, read)
+    os.write(labs, b"go")
+    loop.turn()
+    assert computed == [("quick", 0.0), ("slow", 0.0), ("third", 0.1), ("fourth", 0.1)]
+    loop.close()
+    os.close(mine)
+    os.close(labs)
+
+
 def test_a_device_is_read_until_it_is_empty(make_world: MakeWorld) -> None:
     world = make_world()
     loop = Exchange(world)
