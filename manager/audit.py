@@ -1,0 +1,115 @@
+"""The audit log: who changed what, a line each, chained; written before the change that it tells of."""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from hopmap.errors import UserError
+from manager.core import chain
+from manager.core.chain import Head
+from manager.vault import Vault
+
+FILE = "audit.log"
+_KEY, _HEAD = "secret/audit-key", "secret/audit-head"
+
+
+class Audit:
+    """The log of a state directory. `now` gives ISO 8601; `random` makes the key on the first start."""
+
+    def __init__(self, state_dir: Path, vault: Vault, now: Callable[[], str], random: Callable[[int], bytes]) -> None:
+        self._path = state_dir / FILE
+        self._vault = vault
+        self._now = now
+        self._writing = threading.Lock()
+        if vault.get(_KEY) is None:
+            vault.commit({_KEY: random(32)})
+        self._key = vault.get(_KEY) or b""
+        _drop_torn_end(self._path)
+        self.head = verify(self._path, vault)
+
+    def change(self, who: str, what: str, changes: Mapping[str, bytes | None], **told: str) -> None:
+        """Write the line, then make the change in the vault together with the log's new end.
+
+        A change is never without its line; after a crash between the two there may be a line without its change.
+        """
+        with self._vault.changing, self._writing:
+            line, head = chain.entry(self._key, self.head, {"at": self._now(), "by": who, "did": what, **told})
+            _append(self._path, line)
+            self.head = head
+            self._vault.commit({**changes, _HEAD: _encoded(head)})
+
+
+def verify(path: Path, vault: Vault) -> Head:
+    """Follow the whole log; UserError names the first line that is wrong, or says that the end is missing."""
+    key = vault.get(_KEY)
+    if key is None:
+        raise UserError(f"the vault beside {path} knows no audit log: start the manager once")
+    kept = _decoded(vault.get(_HEAD))
+    head, passed = Head(), kept.count == 0
+    try:
+        for _, head in chain.follow(key, _lines(path)):
+            passed = passed or head == kept
+    except chain.Broken as error:
+        raise UserError(
+            f"{path}: {error}: it was not written by this manager; keep it, and find out who did"
+        ) from error
+    if not passed:
+        raise UserError(f"{path} ends at entry {head.count}, and {kept.count} were written: its end was cut off")
+    return head
+
+
+def read_newest(path: Path, count: int) -> list[dict[str, object]]:
+    """The newest entries, the newest first, as values; not verified."""
+    newest: list[bytes] = []
+    for line in _lines(path):
+        newest = [*newest[-(count - 1) :], line] if count > 1 else [line]
+    return [json.loads(line) for line in reversed(newest)]
+
+
+def _append(path: Path, line: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        try:
+            with os.fdopen(descriptor, "ab", closefd=False) as file:
+                file.write(line)
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while line := file.readline(chain.LONGEST_LINE):
+                yield line
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _drop_torn_end(path: Path) -> None:
+    """What was being written when the machine stopped has no newline yet; nothing depended on it."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        start = max(0, size - chain.LONGEST_LINE)
+        file.seek(start)
+        tail = file.read()
+        if tail and not tail.endswith(b"\n"):
+            file.truncate(start + tail.rfind(b"\n") + 1)
+
+
+def _encoded(head: Head) -> bytes:
+    return json.dumps([head.count, head.mac]).encode()
+
+
+def _decoded(content: bytes | None) -> Head:
+    return Head() if content is None else Head(*json.loads(content))
