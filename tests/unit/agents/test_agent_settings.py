@@ -71,6 +71,8 @@ def test_the_example_with_everything_uncommented_loads(tmp_path: Path) -> None:
         ({"private_networks": ("10.0.0.1/8",)}, "private_networks"),
         ({"host": "0.0.0.0"}, "not loopback"),
         ({"host": "worker.example"}, "not loopback"),
+        ({"ping_protocol": "udp"}, "ping_protocol 'udp' must be icmp or tcp"),
+        ({"trace_protocol": "sctp"}, "must be icmp or tcp or udp"),
     ],
 )
 def test_what_is_refused_and_how(values: dict[str, object], said: str) -> None:
