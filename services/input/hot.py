@@ -15,7 +15,7 @@ from services.chassis.channel import Answer, Request
 from services.chassis.problem import Problem
 from services.input.state import State
 
-MOST = 100  # targets that are drawn in the listener's own thread: about a millisecond
+MOST = 100  # targets that are drawn in the listener's own thread
 _COUNTS = {"": 1} | {f"count={count}": count for count in range(1, MOST + 1)}
 
 

@@ -25,7 +25,7 @@ from services.chassis.problem import Problem
 from services.input.core import columns, record
 from services.input.core.frontier import Frontier, Judged, Learnt, Limits, NewPrefix, Record
 from services.input.core.rotation import Cursor
-from services.input.core.serving import Drawn, Keep, draw
+from services.input.core.serving import AT_ONCE, Drawn, Keep, Pace, draw
 from services.input.log import LogError
 from services.input.places import Places
 from services.input.store import Replayed, Store
@@ -91,17 +91,24 @@ class State:
         return frontier, drawn
 
     def draw_at_once(self, consumer: str, count: int) -> Drawn | None:
-        """The same without any wait, for the lock or for the disk; None, with nothing taken, where one is needed."""
+        """The same without any wait, for the lock or the disk, and in few looks; None where that can't be.
+
+        One answer may be short of what is due; from then on `draw` is needed until few looks are enough again.
+        """
         if not self.lock.acquire(blocking=False):
             return None
         try:
-            return self._draw(consumer, count, self._spare_place)
+            cursor = self.frontier.cursors.get(consumer)
+            if cursor and cursor.sparse:
+                return None
+            drawn = self._draw(consumer, count, self._spare_place, AT_ONCE)
         except _NotDurable:
             return None
         finally:
             self.lock.release()
 
     def keep_places(self) -> None:
+        return drawn if drawn.targets else None
         """Make the places durable of all who are half a block past the last that is: some at a time, then one sync."""
         log, ticket = self.store.log, 0
         while self.places.waiting:
@@ -112,8 +119,8 @@ class State:
             with _storage():
                 log.sync(ticket)
 
-    def _draw(self, consumer: str, count: int, keep: Keep) -> Drawn:
-        drawn = draw(self.frontier, consumer, count, self.now(), keep)
+    def _draw(self, consumer: str, count: int, keep: Keep, pace: Pace | None = None) -> Drawn:
+        drawn = draw(self.frontier, consumer, count, self.now(), keep, pace)
         if drawn.cursor.served - drawn.cursor.kept >= self._half:
             self.places.ask(drawn.cursor)
         return drawn

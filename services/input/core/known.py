@@ -172,14 +172,19 @@ class Known:
         """How many groups the first `known` rows make."""
         return bisect_left(self.group_since, known)
 
-    def members(self, group: int, known: int) -> "array[int]":
-        """The rows of a group among the first `known` rows, by address."""
+    def members(self, group: int, known: int, most: int) -> "array[int] | None":
+        """The rows of a group among the first `known` rows, by address; None where more than `most` rows must be gone
+        through to list them."""
         key = known << 32 | group
         cached = self._members.get(key)
         if cached is None:
             if known > len(self._sorted):
+                if most < len(self):
+                    return None
                 self.merge()
             low, high = self._bounds(self.group_networks[group], self.group_lengths[group])
+            if high - low > most:
+                return None
             cached = array("I", (row for row in self.places[low:high] if row < known and self.groups[row] == group))
             self._members[key] = cached
             if len(self._members) > _CACHED_GROUPS:

@@ -38,6 +38,7 @@ class Cursor:
     kept: int = 0  # how many were served where it was last written to the log, with `ticket`
     safe: int = 0  # and where it was last known to be durable
     ticket: int = 0
+    sparse: bool = False  # the last draw passed over more than one may that others wait for
 
     def fits(self, count: int, block: int) -> bool:
         """Whether so many more may go out: with them no more than a block, or one request, is out since `safe`."""

@@ -1,5 +1,6 @@
 """Handing out targets: a consumer's walk through its epoch, and what was learnt since beside it."""
 
+from array import array
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,7 +13,17 @@ from services.input.core.seeding import mix
 
 AHEAD = 16  # of an epoch drawn at once, and handed out as they are asked for
 Keep = Callable[[Cursor, int], None]
-SCAN = 20_000  # candidates looked at for one request; what is backed off or opted out costs a look
+SCAN = 20_000  # looks of one request: each group begun, each candidate that is backed off or opted out costs one
+
+
+class Pace(NamedTuple):
+    """What one draw may do: so many looks, and list so many addresses of a group anew."""
+
+    looks: int
+    rows: int
+
+
+AT_ONCE = Pace(looks=100, rows=512)  # where others wait for the thread
 
 
 class Drawn(NamedTuple):
@@ -27,8 +38,10 @@ def _keep_nothing(cursor: Cursor, _: int) -> None:
     cursor.safe = cursor.served
 
 
-def draw(frontier: Frontier, name: str, count: int, now: int, keep: Keep = _keep_nothing) -> Drawn:
-    """The next `count` targets of a consumer, or as many as are due.
+def draw(  # noqa: PLR0917 - who, how many, when; then how
+    frontier: Frontier, name: str, count: int, now: int, keep: Keep = _keep_nothing, pace: Pace | None = None
+) -> Drawn:
+    """The next `count` targets of a consumer, or as many as are due and found within the `pace`.
 
     `keep` is given the cursor and the count before more than a block is out since its place was durable; it sees
     to that, and nothing is taken when it raises.
@@ -43,11 +56,12 @@ def draw(frontier: Frontier, name: str, count: int, now: int, keep: Keep = _keep
     if not cursor.fits(count, frontier.limits.block):
         keep(cursor, count)
     wait = frontier.limits.idle_seconds  # new hops may come at any time
-    request = _Request(frontier, cursor, now)
+    request = _Request(frontier, cursor, now, pace or Pace(SCAN, len(frontier.known)))
     try:
         targets = request.take(count)
     except _OutOfScan:
         targets, wait = request.targets, 1
+    cursor.sparse = request.spent() >= AT_ONCE.looks
     cursor.served += len(targets)
     frontier.served += len(targets)
     frontier.handed_out.count(len(targets), now)
@@ -66,14 +80,14 @@ class _OutOfScan(Exception):
 class _Request:
     """One request for targets. Groups 0 to `groups` - 1 of an epoch are of single addresses, the rest lazy prefixes."""
 
-    __slots__ = ("_cursor", "_frontier", "_known", "_looks", "_may_begin", "_now", "targets")
+    __slots__ = ("_cursor", "_frontier", "_known", "_looks", "_may_begin", "_now", "_pace", "targets")
 
-    def __init__(self, frontier: Frontier, cursor: Cursor, now: int) -> None:
+    def __init__(self, frontier: Frontier, cursor: Cursor, now: int, pace: Pace) -> None:
         self.targets: list[tuple[int, int]] = []
         self._frontier, self._known = frontier, frontier.known
         self._cursor = cursor
         self._now = now
-        self._looks = SCAN
+        self._pace, self._looks = pace, 0
         self._may_begin = True
 
     def take(self, count: int) -> list[tuple[int, int]]:
@@ -86,6 +100,10 @@ class _Request:
             elif walked and not self._goes_on():
                 break
         return self.targets
+
+    def spent(self) -> int:
+        """How many looks it took."""
+        return self._looks
 
     def _within(self) -> tuple[int, int] | None:
         """A target while the epoch lasts: after every `interleave` of it one that was learnt since."""
@@ -153,7 +171,7 @@ class _Request:
         """The next of a group that may be served now, a row or an address; NOWHERE at its end."""
         cursor, lane = self._cursor, self._cursor.turn
         single = group < cursor.groups
-        places = self._known.members(group, cursor.known) if single else self._brought(group)
+        places = self._listed(group) if single else self._brought(group)
         size = len(places)
         key = cursor.key ^ mix(group) if size > 1 else 0
         for place in range(cursor.places[lane], size):
@@ -162,10 +180,21 @@ class _Request:
             address, row = (self._known.addresses[one], one) if single else (one, NOWHERE)
             if self._allowed(address, row):
                 return one
-            self._looks -= 1
-            if self._looks <= 0:
-                raise _OutOfScan
+            self._look()
         return NOWHERE
+
+    def _look(self) -> None:
+        self._looks += 1
+        if self._looks >= self._pace.looks:
+            raise _OutOfScan
+
+    def _listed(self, group: int) -> "array[int]":
+        """The rows of a group of the epoch."""
+        found = self._known.members(group, self._cursor.known, self._pace.rows)
+        if found is None:
+            self._looks = self._pace.looks
+            raise _OutOfScan
+        return found
 
     def _brought(self, group: int) -> range:
         """The addresses of a lazy prefix; none of one that lies in another, or that may not be served."""
@@ -194,6 +223,7 @@ class _Request:
             del cursor.lanes[cursor.turn], cursor.places[cursor.turn]
         else:
             cursor.lanes[cursor.turn], cursor.places[cursor.turn] = group, 0
+        self._look()
 
     def _allowed(self, address: int, row: int) -> bool:
         """Whether a target may be served, and is due in this cycle."""
@@ -247,4 +277,5 @@ class _Request:
                 network, length = known.group_of(row)
                 cursor.last = network << 6 | length
                 return address, row
+            self._look()
         return None

@@ -33,12 +33,12 @@ def test_the_groups_of_an_epoch_hold_its_rows_and_nothing_later(rows: list[int],
     finally:
         table._SMALLEST_MERGE = saved
     epoch = min(epoch, len(rows))
-    before = [list(known.members(group, epoch)) for group in range(known.group_count(epoch))]
+    before = [list(known.members(group, epoch, 1_000) or ()) for group in range(known.group_count(epoch))]
     assert sorted(row for group in before for row in group) == list(range(epoch))
     assert all(before)
     for address in range(2**11, 2**11 + 40):
         known.add(address, Origin(HOP), None)
-    after = [list(known.members(group, epoch)) for group in range(known.group_count(epoch))]
+    after = [list(known.members(group, epoch, 1_000) or ()) for group in range(known.group_count(epoch))]
     assert after == before
     for group, members in enumerate(before):
         assert {known.group_of(row) for row in members} == {(known.group_networks[group], known.group_lengths[group])}
@@ -72,7 +72,7 @@ def test_the_cache_of_groups_is_bounded() -> None:
     try:
         for network in range(10):
             known.add(network << 8 | 1, Origin(HOP), None)
-        assert [list(known.members(group, 10)) for group in range(10)] == [[row] for row in range(10)]
+        assert [list(known.members(group, 10, 1_000) or ()) for group in range(10)] == [[row] for row in range(10)]
         assert len(known._members) == 3
     finally:
         table._CACHED_GROUPS = saved

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hopmap import addresses
+from hopmap.wire.control import OptOut
 from services.chassis.problem import Problem
 from services.input.core.frontier import Limits, NewPrefix
 from services.input.log import Log
@@ -182,3 +183,19 @@ def test_the_thread_keeps_them_and_outlives_a_failure() -> None:
         done.wait(0.001)
     keeper.close()
     assert len(tries) >= 2
+
+
+def test_where_much_is_passed_over_only_one_who_waits_is_served(tmp_path: Path) -> None:
+    """The rest is drawn with more looks, until few are enough again."""
+    state = opened(tmp_path)
+    state.file_opt_outs([OptOut(one) for one in ("62.0.0.0/15", "62.2.0.0/16", "62.3.0.0/25", "62.3.0.128/26")])
+    state.file_opt_outs([*state.frontier.guard.filed(), OptOut("62.3.0.192/27"), OptOut("62.3.0.224/28")])
+    order = taken(state, "a", 1, at_once=True)  # it may find one before its looks are spent
+    assert state.draw_at_once("a", 1) is None
+    while len(order) < 14:
+        order += taken(state, "a", 1, at_once=False)
+        state.keep_places()
+        order += taken(state, "a", 1, at_once=True)
+    order += taken(state, "a", 2, at_once=False)
+    assert len(order) == len(set(order)) == 15
+    state.close()

@@ -13,8 +13,8 @@ from hopmap.wire.feedback import Feedback, HopReport
 from services.input.core import serving
 from services.input.core.frontier import Frontier, Limits, NewPrefix
 from services.input.core.growth import Caps
-from services.input.core.rotation import Cursor
-from services.input.core.serving import draw
+from services.input.core.rotation import WIDTH, Cursor
+from services.input.core.serving import AT_ONCE, Pace, draw
 
 NOW = 1_800_000_000
 FREE = Caps(10**9, 10**9, 10**9)
@@ -210,6 +210,93 @@ def test_all_that_was_drawn_ahead_may_be_opted_out() -> None:
     where.file_opt_outs([OptOut("62.0.0.0/8")])
     assert len(order) == 1
     assert take(where, "c", 1_000) == []
+
+
+def quick(where: Frontier, consumer: str, count: int, pace: Pace = AT_ONCE) -> list[int]:
+    """What a draw gives that others wait for; it looks no more often than its pace allows."""
+    allowed, asked = where.guard.opted_out, []
+    where.guard.opted_out = lambda address: bool(asked.append(address)) or allowed(address)  # type: ignore[method-assign] # counted
+    try:
+        drawn = draw(where, consumer, count, NOW, pace=pace)
+    finally:
+        del where.guard.opted_out
+    assert len(asked) <= pace.looks + 2 * len(drawn.targets) + 3 * serving.AHEAD
+    return [address for address, _ in drawn.targets]
+
+
+@pytest.mark.parametrize("opt_out", [False, True])
+def test_a_draw_that_others_wait_for_looks_at_few(opt_out: bool) -> None:
+    where = frontier()
+    learn(where, *range(BASE, BASE + 4_000))
+    if opt_out:
+        where.file_opt_outs([OptOut("62.0.0.0/8")])
+    else:
+        for address in range(BASE, BASE + 4_000):
+            where.set_level(address, 6, NOW)
+    where.known.merge()
+    assert len(quick(where, "c", 100)) < 100
+    assert where.cursors["c"].sparse
+
+
+def test_prefixes_without_anything_to_serve_are_looked_at_too() -> None:
+    where = frontier(*(f"62.{one}.0.0/24" for one in range(200)))
+    where.file_opt_outs([OptOut("62.0.0.0/8")])
+    assert quick(where, "c", 1) == []
+    assert 100 <= where.cursors["c"].next <= 100 + WIDTH
+    assert quick(where, "c", 1) == []
+    assert where.cursors["c"].walked
+
+
+def test_what_came_since_is_passed_over_in_steps() -> None:
+    where = frontier("63.0.0.0/30")
+    assert len(take(where, "c", 2)) == 2
+    learn(where, *range(BASE, BASE + 300))
+    where.file_opt_outs([OptOut("62.0.0.0/8")])
+    assert quick(where, "c", 1) == []
+    assert where.cursors["c"].beside == 100
+
+
+def test_a_group_that_takes_long_to_list_is_left_to_one_who_may_wait() -> None:
+    where = frontier()
+    where.add_prefixes([NewPrefix(BASE, 16, lazy=False)])
+    learn(where, *range(BASE, BASE + 600))
+    assert quick(where, "c", 5) == []  # not in the index yet
+    where.known.merge()
+    assert quick(where, "c", 5) == []
+    assert where.cursors["c"].sparse
+    assert len(take(where, "c", 5)) == 5
+    assert not where.cursors["c"].sparse
+    assert len(quick(where, "c", 5)) == 5  # it is listed now
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sets(st.integers(0, 400)),
+    st.lists(st.tuples(st.booleans(), st.integers(1, 9)), max_size=60),
+    st.integers(1, 6),
+    st.integers(1, 60),
+)
+def test_however_it_is_paced_every_target_comes_in_the_same_order(
+    backed_off: set[int], script: list[tuple[bool, int]], looks: int, rows: int
+) -> None:
+    def made() -> Frontier:
+        where = frontier("63.0.0.0/28", "63.0.0.16/28")
+        learn(where, *range(BASE, BASE + 400, 3))
+        for one in backed_off:
+            where.set_level(BASE + one, 6, NOW)
+        where.file_opt_outs([OptOut("63.0.0.16/28")])
+        return where
+
+    whole, paced = made(), made()
+    everything = take(whole, "c", 1_000)
+    found: list[int] = []
+    for at_once, count in script:
+        if at_once:
+            found += [one for one, _ in draw(paced, "c", count, NOW, pace=Pace(looks, rows)).targets]
+        else:
+            found += take(paced, "c", count)
+    assert found == everything[: len(found)]
+    assert found + take(paced, "c", 1_000) == everything
 
 
 def test_a_long_stretch_of_nothing_to_serve_ends_the_request_not_the_cycle() -> None:
