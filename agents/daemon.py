@@ -254,6 +254,7 @@ class Agent:
             trace=settings.enable_traceroute,
             max_hops=settings.traceroute_max_hops,
             ping_count=settings.ping_count,
+            packets=lease.packets,
         )
 
     def vitals(self) -> Vitals:

@@ -77,7 +77,7 @@ class Intake:
         self._counts.leased += len(supply.leases)
         self._note_bad(supply.bad)
         self._queue.extend(supply.leases)
-        self.dry = not supply.leases
+        self.dry = not supply.leases and not supply.more
         if supply.leases:
             return _LOOK_AGAIN
         wait = self._interval if supply.wait is None else supply.wait

@@ -1,7 +1,7 @@
 """Where targets come from: an input service over HTTP, or a file of addresses."""
 
 import http
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol, TextIO
 
@@ -18,18 +18,23 @@ _LONGEST_LINE = 256
 
 
 class Lease(NamedTuple):
-    """A target (u32) to probe before `expires`, in steady seconds."""
+    """A target (u32) to probe before `expires`, in steady seconds, with `packets` to its /24 at most (0: no word)."""
 
     address: int
     expires: float
+    packets: int = 0
 
 
 class Supply(NamedTuple):
-    """What a source gave; with nothing due, how long to wait (None: as usual). `bad` counts unusable lines."""
+    """What a source gave; with nothing due, how long to wait (None: as usual). `bad` counts unusable lines.
+
+    `more` is true when some wait for room at their networks.
+    """
 
     leases: list[Lease]
     wait: float | None = None
     bad: int = 0
+    more: bool = False
 
 
 class SourceDown(Exception):
@@ -63,14 +68,21 @@ class HttpSource:
         except Unreachable as error:
             raise SourceDown(one_line(error)) from error
         if answer.status == http.HTTPStatus.NO_CONTENT:
-            return Supply([], answer.retry_after)
+            return Supply([], answer.retry_after, more="x-targets-waiting" in answer.headers)
         if answer.status != http.HTTPStatus.OK:
             raise SourceDown(refusal(self._client.endpoint.url, answer), answer.retry_after)
         try:
             targets = decode_targets(decode.parse(answer.body))
         except WireError as error:
             raise SourceDown(f"{self._client.endpoint.url} gave no targets: {error}") from error
-        return Supply([Lease(addresses.number(one.address), asked + one.lease_seconds) for one in targets])
+        return Supply(
+            [Lease(addresses.number(one.address), asked + one.lease_seconds, _packets(one.hints)) for one in targets]
+        )
+
+
+def _packets(hints: Mapping[str, object]) -> int:
+    given = hints.get("packets")
+    return given if type(given) is int and given > 0 else 0
 
 
 class FileSource:

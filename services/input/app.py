@@ -1,9 +1,11 @@
 """The HTTP calls of the input service."""
 
 import zlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 
 import bottle
 
@@ -25,6 +27,7 @@ from services.chassis.problem import Problem, bad_request
 from services.input import transfer
 from services.input.core.frontier import Frontier, Stale
 from services.input.core.known import HOP, KINDS
+from services.input.core.rations import Share, share
 from services.input.state import State
 from services.input.status import status
 
@@ -35,10 +38,22 @@ STOPPED_WAIT = 15
 _MODES = ("empty", "replace", "merge")
 
 
-def make(service: Service, state: State, *, lease_seconds: int, import_bytes: int) -> bottle.Bottle:
+class Lending(NamedTuple):
+    """How targets are lent out: for how long, and how many packets of the fleet (per second, of one lease) a /24 gets.
+
+    A rate of 0 lifts that cap.
+    """
+
+    lease_seconds: int
+    per_prefix_per_second: float
+    packets_per_lease: int
+    inputs: int
+
+
+def make(service: Service, state: State, lending: Lending, *, import_bytes: int) -> bottle.Bottle:
     """The application of an input service over its state."""
     app = make_app(service)
-    calls = _Calls(state, lease_seconds, import_bytes)
+    calls = _Calls(state, lending, import_bytes)
     app.get("/", scope="agent", callback=calls.targets)
     app.route("/", method="HEAD", scope="agent", callback=calls.no_target)
     app.post("/hops", scope="service", callback=calls.hops)
@@ -52,9 +67,11 @@ def make(service: Service, state: State, *, lease_seconds: int, import_bytes: in
 
 
 class _Calls:
-    def __init__(self, state: State, lease_seconds: int, import_bytes: int) -> None:
+    def __init__(self, state: State, lending: Lending, import_bytes: int) -> None:
         self._state = state
-        self._lease = lease_seconds
+        self._lending = lending
+        self._lease = lending.lease_seconds
+        self._rationing = Lock()
         self._import_bytes = import_bytes
 
     def targets(self) -> bottle.HTTPResponse:
@@ -62,6 +79,9 @@ class _Calls:
         control = self._state.frontier.control
         if control.stop or consumer in control.paused:
             return _nothing(STOPPED_WAIT)
+        given = self._share(control)
+        if given is not None and JSON in bottle.request.get_header("Accept", ""):
+            return self._rationed(consumer, count, given)
         frontier, drawn = self._state.draw(consumer, count)
         if not drawn.targets:
             return _nothing(drawn.retry_after)
@@ -72,6 +92,34 @@ class _Calls:
         return bottle.HTTPResponse(
             text, HTTPStatus.OK, {"Content-Type": "text/plain; charset=utf-8", "X-Lease-Seconds": str(self._lease)}
         )
+
+    def _share(self, control: Control) -> Share | None:
+        """What a lease may allow its /24 now: by our setting, or by control where that is less."""
+        lending, lifted = self._lending, float("inf")
+        rate = min(lending.per_prefix_per_second or lifted, control.rates.get("per_prefix_per_second", lifted))
+        if rate == lifted:
+            return None
+        return share(rate, lending.packets_per_lease, self._lease, lending.inputs)
+
+    def _rationed(self, consumer: str, count: int, given: Share) -> bottle.HTTPResponse:
+        """Targets whose /24s have room for a lease; the others wait for it."""
+
+        def draw(wanted: int) -> tuple[list[int], int]:
+            _, drawn = self._state.draw(consumer, wanted)
+            return [address for address, _ in drawn.targets], drawn.retry_after
+
+        with self._rationing:
+            found = self._state.rations.take(consumer, count, given, self._state.now(), draw)
+        frontier = self._state.frontier
+        targets = tuple(
+            _target(frontier, address, frontier.known.place(address), self._lease, given.packets)
+            for address in found.targets
+            if not frontier.guard.opted_out(address)  # it may have been while it waited
+        )
+        if not targets:
+            waiting = {"X-Targets-Waiting": str(found.waiting)} if found.waiting or found.targets else {}
+            return _nothing(found.retry_after, waiting)
+        return answer(encode_targets(targets))
 
     def no_target(self) -> bottle.HTTPResponse:
         raise Problem(
@@ -165,8 +213,8 @@ def _with(document: Control, delta: Any) -> Control:
     return Control(document.version, document.stop, document.paused, document.rates, delta, document.agent_version)
 
 
-def _nothing(retry_after: int) -> bottle.HTTPResponse:
-    return bottle.HTTPResponse("", HTTPStatus.NO_CONTENT, {"Retry-After": str(retry_after)})
+def _nothing(retry_after: int, headers: Mapping[str, str] | None = None) -> bottle.HTTPResponse:
+    return bottle.HTTPResponse("", HTTPStatus.NO_CONTENT, {"Retry-After": str(retry_after), **(headers or {})})
 
 
 def _consumer() -> str:
@@ -186,9 +234,11 @@ def _whole(key: str, default: int, low: int, high: int) -> int:
     return int(given)
 
 
-def _target(frontier: Frontier, address: int, row: int, lease: int) -> Target:
+def _target(frontier: Frontier, address: int, row: int, lease: int, packets: int = 0) -> Target:
     near = frontier.near.get(address)
     hints: dict[str, Any] = {"near": [addresses.text(one) for one in near]} if near else {}
+    if packets:
+        hints["packets"] = packets
     return Target(addresses.text(address), lease, _why(frontier, address, row), hints)
 
 

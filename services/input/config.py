@@ -39,7 +39,11 @@ class InputSettings(ListenSettings):
     hops_per_hour: int = setting(50_000, "new hops taken in any hour", low=0, high=50_000_000)
     hops_per_prefix: int = setting(100, "new hops taken in any hour from one /24", low=0, high=256)
     hops_per_source: int = setting(10_000, "new hops taken in any hour from one agent", low=0, high=50_000_000)
-    inputs: int = setting(1, "inputs of this fleet: each takes this part of the three caps", low=1, high=1_000)
+    inputs: int = setting(1, "inputs of this fleet: each takes this part of all caps", low=1, high=1_000)
+    per_prefix_per_second: float = setting(
+        0.1, "packets per second of the whole fleet to one /24, over 10 minutes; 0 lifts it", low=0, high=100_000
+    )
+    packets_per_lease: int = setting(10, "packets that a lease allows to its target's /24", low=1, high=1_000)
     max_import_mb: int = setting(64, "largest body of POST /import, as sent", low=1, high=4_096)
 
     def limits(self) -> Limits:

@@ -20,6 +20,11 @@ class InputMetrics(Collector):
         frontier, store = self._state.frontier, self._state.store
         yield from _counters(
             ("hopmap_input_targets_served", "Targets handed out", frontier.served),
+            (
+                "hopmap_input_targets_deferred",
+                "Targets that had to wait for room at their /24",
+                self._state.rations.deferred,
+            ),
             ("hopmap_input_cycles_walked", "Cycles that consumers walked to their end", frontier.cycles),
             ("hopmap_input_prefix_addresses_served", "Targets that were computed from prefixes", frontier.expanded),
             (

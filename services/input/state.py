@@ -24,6 +24,7 @@ from hopmap.wire.feedback import Feedback, HopReport
 from services.chassis.problem import Problem
 from services.input.core import columns, record
 from services.input.core.frontier import Frontier, Judged, Learnt, Limits, NewPrefix, Record
+from services.input.core.rations import Rations
 from services.input.core.rotation import Cursor
 from services.input.core.serving import AT_ONCE, Drawn, Keep, Pace, draw
 from services.input.log import LogError
@@ -54,6 +55,7 @@ class State:
         self._pause = 0
         self._half = max(1, limits.block // 2)
         self.places = Places()
+        self.rations = Rations()
         self.frontier = Frontier(new_generation(), seed, limits)
         loader = columns.Loader(self.frontier)
         self.replayed: Replayed = self.store.replay(loader.take)

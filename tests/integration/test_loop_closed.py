@@ -70,7 +70,13 @@ class Loop:
         targets = subprocess.run(listed, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.split()
         (self.folder / "seeds").write_text("".join(f"{target}/32\n" for target in targets))
         self.hopmap(
-            "input", "--port=0", f"--unix={self.folder}/i.sock", "--state-dir=is", "--seeds=seeds", "--idle-seconds=2"
+            "input",
+            "--port=0",
+            f"--unix={self.folder}/i.sock",
+            "--state-dir=is",
+            "--seeds=seeds",
+            "--idle-seconds=2",
+            "--per-prefix-per-second=0",  # two readers of a small world: manners are tested elsewhere
         )
         port = self.queries.rpartition(":")[2]
         self.hopmap(

@@ -71,7 +71,7 @@ def test_feedback_gives_hints_and_backs_off(make_input: Make) -> None:
     assert seen.count(["62.0.1.1"]) == 2 * seen.count(["62.0.0.1"])
     found = service.call("GET", "/?count=2", headers={"Accept": "application/json", "X-Consumer-Id": "b"})
     hints = {target.address: target.hints for target in decode_targets(json.loads(found.body))}
-    assert hints["62.0.1.1"] == {"near": ["62.9.9.9"]}
+    assert hints["62.0.1.1"] == {"near": ["62.9.9.9"], "packets": 10}
     assert service.json("GET", "/status")["yield"] == 0.5
 
 

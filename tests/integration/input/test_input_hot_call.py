@@ -20,6 +20,7 @@ from services.input.core.frontier import Limits, NewPrefix
 from services.input.hot import HotTargets
 from services.input.state import State
 
+LENDING = module.Lending(300, per_prefix_per_second=0.0, packets_per_lease=10, inputs=1)
 AGENT, OTHER = "agent-token-0123456789", "service-token-0123456789"
 Answer = tuple[str, list[tuple[str, str]], bytes]
 
@@ -51,7 +52,7 @@ class Twins:
             info = ServiceInfo("input", "1", "i", ())
             self.services.append(Service(info, dict, state.failure, given))
             self.states.append(state)
-            self.apps.append(module.make(self.services[-1], state, lease_seconds=300, import_bytes=1_000))
+            self.apps.append(module.make(self.services[-1], state, LENDING, import_bytes=1_000))
         self.direct = HotTargets(self.services[0], self.states[0], 300)
         self.answered = 0
 

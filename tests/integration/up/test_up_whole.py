@@ -133,17 +133,24 @@ def test_from_the_start_to_hops_that_are_targets_and_nothing_left_after_ctrl_c(s
     assert f"workers by {transport}" in run.out.read_text()
     run.wait("discovered hops", lambda: (run.ask("input", "/status") or {}).get("hops", 0) > 0, HOPS_WITHIN)
     hops = run.ask("input", "/status")["hops"]
-    on_the_way = {
-        hop["address"]
-        for result in run.ask("output-health", "/recent?limit=1000")["results"]
-        for hop in (result.get("trace") or {"hops": []})["hops"]
-        if hop["address"] != result["target"]
-    }
+    discovered: set[str] = set()
     with Client(Endpoint.parse(f"http://127.0.0.1:{run.ports['input']}")) as client:
-        asked = {"X-Consumer-Id": "a-test", "Accept": "application/json"}
-        targets = decode_targets(json.loads(client.request("GET", "/?count=200", headers=asked).body))
-    discovered = {target.address for target in targets if target.why.kind == "hop"}
-    assert discovered & on_the_way, "no router of a traced route is served as a target"
+
+        def served() -> bool:
+            answer = client.request(
+                "GET", "/?count=200", headers={"X-Consumer-Id": "a-test", "Accept": "application/json"}
+            )
+            targets = decode_targets(json.loads(answer.body)) if answer.body else ()
+            discovered.update(target.address for target in targets if target.why.kind == "hop")
+            on_the_way = {
+                hop["address"]
+                for result in run.ask("output-health", "/recent?limit=1000")["results"]
+                for hop in (result.get("trace") or {"hops": []})["hops"]
+                if hop["address"] != result["target"]
+            }
+            return bool(discovered & on_the_way)
+
+        run.wait("a router of a traced route that is served as a target", served, HOPS_WITHIN)
     run.wait("overview", lambda: (run.ask("manager", "/api/v1/overview") or {})["totals"]["hops"] >= hops, 20.0)
     overview = run.ask("manager", "/api/v1/overview")
     assert {agent["name"] for agent in overview["agents"]} == {"agent-0", "agent-1"}

@@ -24,6 +24,21 @@ def test_targets_over_http_run_out_by_our_clock(client: Any, clock: Any) -> None
     assert client.asked == [("GET", "/?count=7", None, {"Accept": "application/json"})]
 
 
+def test_a_lease_may_say_how_many_packets_it_allows(client: Any, clock: Any) -> None:
+    hints = [{"packets": 10}, {"packets": 0}, {"packets": True}, {"packets": "9"}, {}]
+    targets = [
+        {"address": "8.8.8.8", "lease_seconds": 60, "why": {"kind": "seed"}, "hints": hints_given}
+        for hints_given in hints
+    ]
+    source = HttpSource(client.will(200, {"schema": 1, "targets": targets}), clock.steady)
+    assert [lease.packets for lease in source.take(7).leases] == [10, 0, 0, 0, 0]
+
+
+def test_targets_that_wait_for_room_are_more_to_come(client: Any, clock: Any) -> None:
+    source = HttpSource(client.will(204, retry_after="17", x_targets_waiting="3"), clock.steady)
+    assert source.take(1) == Supply([], 17.0, more=True)
+
+
 def test_nothing_due_says_how_long_to_wait(client: Any, clock: Any) -> None:
     source = HttpSource(client.will(204, retry_after="17").will(204), clock.steady)
     assert source.take(1) == Supply([], 17.0)
