@@ -44,7 +44,8 @@ class Reply(NamedTuple):
     Of a TCP probe the sequence number's upper half stands for `sequence`, its lower for `checksum`; of a UDP
     probe the checksum for `sequence`, the source port for `checksum`; of both the destination port for
     `identifier`. `ttl` is that of the answer as it arrived; `quoted_ttl` that of the probe where it ended,
-    None when nothing was quoted. Type and code are None when TCP answered. Addresses are u32.
+    None when nothing was quoted. Type and code are None when TCP answered. `translated` is told by whoever knows
+    what was sent: a NAT wrote on the probe that is quoted. Addresses are u32.
     """
 
     source: int
@@ -58,6 +59,7 @@ class Reply(NamedTuple):
     quoted_ttl: int | None = None
     mpls: tuple[Label, ...] = ()
     protocol: int = ICMP
+    translated: bool = False
 
     @property
     def of_target(self) -> bool:
@@ -88,7 +90,7 @@ def parse(packet: Packet, length: int) -> Reply | None:
     if kind == ECHO_REPLY:
         # The replier changed the type from 8 to 0 and nothing else: undo it in the checksum.
         probe_checksum = (checksum - _TYPE_DIFFERENCE) % 0xFFFF
-        return _reply((source, ttl, kind, code, source, probe_checksum, identifier, sequence, None, (), ICMP))
+        return _reply((source, ttl, kind, code, source, probe_checksum, identifier, sequence, None, (), ICMP, False))
     if kind in _ERRORS:
         return _parse_error(packet, start, end, source, ttl)
     return None
@@ -115,10 +117,15 @@ def _parse_error(packet: Packet, start: int, end: int, source: int, ttl: int) ->
     if packet[start] == TIME_EXCEEDED and packet[start + 1]:  # code 1 is about reassembly
         return None
     known_by = _probe_at(packet, inner, protocol)
-    if known_by is None:
+    if known_by is None or (_bogus(source) and source != destination):
         return None
     kind, code, labels = packet[start], packet[start + 1], mpls_labels(packet, start, end)
-    return _reply((source, ttl, kind, code, destination, *known_by, quoted_ttl, labels, protocol))
+    return _reply((source, ttl, kind, code, destination, *known_by, quoted_ttl, labels, protocol, False))
+
+
+def _bogus(source: int) -> bool:
+    """Whether no router can have this address: 0/8, 127/8, multicast, class E, broadcast (RFC 1812 5.3.7)."""
+    return source >> 24 in (0, 127) or source >= 0xE0000000
 
 
 def _probe_at(packet: Packet, at: int, protocol: int) -> tuple[int, int, int] | None:

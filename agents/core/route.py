@@ -73,6 +73,10 @@ class Route:
             last += 1
         return tuple(self._hop(ttl) for ttl in sorted(self.probed) if ttl <= last)
 
+    def nat_ttl(self) -> int | None:
+        """The first TTL whose answer quotes the probe as a NAT rewrote it."""
+        return min((ttl for ttl, answer in self._answers.items() if answer.reply.translated), default=None)
+
     def _hop(self, ttl: int) -> Hop:
         answer = self._answers.get(ttl)
         if answer is None:

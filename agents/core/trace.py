@@ -120,6 +120,7 @@ class Walk:
             self.stop_reason or "stopped",
             self.probes + others,
             self.route.hops(),
+            self.route.nat_ttl(),
         )
 
     def _outwards(self) -> int:

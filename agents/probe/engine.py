@@ -306,7 +306,7 @@ class Engine:
             self._srtt_ms += _SRTT_GAIN * (rtt_ms - self._srtt_ms)
         if reply.icmp_type or not self._manners.lifted:
             self._mind(measurement, ttl, reply, arrived)
-        measurement.answered(ttl, reply, rtt_ms, late=late)
+        measurement.answered(ttl, ring.as_sent(slot, reply), rtt_ms, late=late)
         self._go_on(measurement, arrived)
 
     def _mind(self, measurement: Measurement, ttl: int, reply: Reply, arrived: int) -> None:

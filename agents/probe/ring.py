@@ -75,3 +75,9 @@ class Ring:
         if reply.checksum == checksum and reply.identifier == identifier and reply.protocol == protocol:
             return slot
         return slot if same_flow(reply, identifier, checksum, protocol) else -1
+
+    def as_sent(self, slot: int, reply: Reply) -> Reply:
+        """The answer to this slot's probe, marked where what it quotes is not what was sent."""
+        if reply.checksum == self.checksum[slot] or not reply.icmp_type:
+            return reply
+        return reply._replace(translated=True)

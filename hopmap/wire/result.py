@@ -57,7 +57,10 @@ class Ping(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One flow's route. `probes` counts every packet spent on it, also the unanswered ones."""
+    """One flow's route. `probes` counts every packet spent on it, also the unanswered ones.
+
+    `nat_ttl` is the first TTL whose answer quotes the probe as a NAT rewrote it; None when none did.
+    """
 
     protocol: str
     flow: int
@@ -65,6 +68,7 @@ class Trace:
     stop_reason: str
     probes: int
     hops: tuple[Hop, ...] = ()
+    nat_ttl: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,7 @@ def _trace(value: object, where: str) -> Trace:
         stop_reason=decode.token(decode.required(source, "stop_reason", where), f"{where}.stop_reason"),
         probes=decode.integer(decode.required(source, "probes", where), f"{where}.probes", 0, 1_000_000),
         hops=hops,
+        nat_ttl=None if source.get("nat_ttl") is None else decode.integer(source["nat_ttl"], f"{where}.nat_ttl", 1, 255),
     )
 
 
@@ -266,6 +271,8 @@ def encode_result(result: Result) -> dict[str, Any]:
             "probes": result.trace.probes,
             "hops": [_encode_hop(hop) for hop in result.trace.hops],
         }
+        if result.trace.nat_ttl is not None:
+            encoded["trace"]["nat_ttl"] = result.trace.nat_ttl
     return encoded
 
 
