@@ -5,6 +5,7 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 MAX_BODY = 64 << 20
+_GZIP = 16 + zlib.MAX_WBITS
 
 
 class Unreachable(OSError):
@@ -117,7 +119,7 @@ class Client:
         self.endpoint = endpoint
         self._timeout = timeout
         self._meter = meter
-        self._headers = dict(headers or {})
+        self._headers = {"Accept-Encoding": "gzip", **(headers or {})}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         self._connection: http.client.HTTPConnection | None = None
@@ -169,7 +171,8 @@ class Client:
             raise http.client.IncompleteRead(content, answer.length)
         if answer.will_close or not whole:
             self.close()
-        return Response(answer.status, {key.lower(): value for key, value in answer.getheaders()}, content)
+        headers_back = {key.lower(): value for key, value in answer.getheaders()}
+        return Response(answer.status, headers_back, _unpacked(content, headers_back, limit))
 
     def _open(self) -> http.client.HTTPConnection:
         where = self.endpoint
@@ -194,6 +197,20 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _unpacked(content: bytes, headers: Mapping[str, str], limit: int) -> bytes:
+    """A body as it was before gzip, where that was used. HTTPException for more than `limit` bytes, or a broken one."""
+    if headers.get("content-encoding", "").lower() != "gzip":
+        return content
+    unpacker = zlib.decompressobj(_GZIP)
+    try:
+        whole = unpacker.decompress(content, limit + 1)
+    except zlib.error as error:
+        raise http.client.HTTPException(f"answered with broken gzip: {error}") from error
+    if len(whole) > limit or not unpacker.eof:
+        raise http.client.HTTPException(f"answered more than {limit} bytes, or half of a gzip body")
+    return whole
 
 
 @cache

@@ -23,6 +23,7 @@ from hopmap.wire.decode import WireError
 from hopmap.wire.service_info import ServiceInfo, encode_service_info
 from services.chassis import auth
 from services.chassis.metrics import HttpMetrics
+from services.chassis.packing import packed
 from services.chassis.problem import Problem
 
 _log = logging.getLogger(__name__)
@@ -109,6 +110,8 @@ class _Chassis:
         def handle(*args: Any, **named: Any) -> Any:
             began = time.perf_counter()
             found = self._guarded(handler, scope, args, named)
+            if scope == "agent" and isinstance(found, bottle.HTTPResponse):
+                found = packed(found, bottle.request.environ.get("HTTP_ACCEPT_ENCODING", ""))
             status = found.status_code if isinstance(found, bottle.HTTPResponse) else HTTPStatus.OK
             self._service.http.count(bottle.request.method, rule, status, time.perf_counter() - began)
             return found

@@ -1,5 +1,6 @@
 """A server that answers and closes before it has read a whole request is heard, not called unreachable."""
 
+import gzip
 import http.client
 import socket
 import threading
@@ -89,3 +90,24 @@ def test_a_word_to_the_idle_connection_is_no_answer_to_the_request_after_it(serv
     client = serve([[FINE, IDLE_TOO_LONG], [FINE]])
     assert client.request("GET", "/").status == 200
     assert client.request("POST", "/results", LARGE).status == 200
+
+
+def packed(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def test_a_gzipped_answer_is_unpacked(serve: Serve) -> None:
+    assert serve([[packed(gzip.compress(b"hello"))]]).request("GET", "/", limit=2000).body == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"no gzip at all", "broken gzip"),
+        (gzip.compress(b"hello")[:-9], "half of a gzip"),
+        (gzip.compress(bytes(1 << 20)), "more than 2000 bytes"),
+    ],
+)
+def test_broken_and_boundless_gzip_is_no_answer(serve: Serve, body: bytes, said: str) -> None:
+    with pytest.raises(Unreachable, match=said):
+        serve([[packed(body)]]).request("GET", "/", limit=2000)
