@@ -69,7 +69,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Pass bytes on until there are no more."""
-    with suppress(OSError, ssl.SSLError):
+    with suppress(OSError, ssl.SSLError, asyncio.CancelledError):
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
@@ -203,7 +203,7 @@ def watch(health: Path, pid: int, count: int) -> dict[str, float]:
     highest = process.memory_mb()
     busy: tuple[float, float, int] = (0.0, 0.0, 0)
     while True:
-        time.sleep(0.5)
+        time.sleep(2)  # asking costs the agent something, too
         found = ask(health)["statistics"]
         highest = {key: max(value, highest[key]) for key, value in process.memory_mb().items()}
         if found["in_hand"] + found["queued"] >= count / 4:  # enough to keep the rate that was asked for

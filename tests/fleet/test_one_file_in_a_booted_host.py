@@ -1,0 +1,64 @@
+"""hopmap-agent.pyz on a booted Debian with Python and nothing else: installed, running, installed again, gone.
+
+Asked for by name (pytest tests/fleet): root, systemd-nspawn and a Debian tree are needed. $HOPMAP_IMAGE names such a
+tree; without it mmdebstrap makes one from this machine's own package sources (half a minute).
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts import build_agent
+
+HERE = Path(__file__).parent
+PACKAGES = "systemd,systemd-sysv,dbus,python3,iproute2"
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if os.geteuid() != 0 or not shutil.which("systemd-nspawn"):
+        pytest.skip("needs root and systemd-nspawn")
+    given = os.environ.get("HOPMAP_IMAGE")
+    if given:
+        return Path(given)
+    if not shutil.which("mmdebstrap"):
+        pytest.skip("needs mmdebstrap, or a Debian tree named by HOPMAP_IMAGE")
+    sources = [path for path in (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("debian.sources"))
+               if path.exists()]  # fmt: skip
+    tree = tmp_path_factory.mktemp("image") / "debian"
+    command = ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={PACKAGES}", "bookworm", tree, *sources]
+    subprocess.run(command, check=True, capture_output=True)
+    return tree
+
+
+@pytest.fixture(scope="module")
+def said(image: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    files = tmp_path_factory.mktemp("files")
+    build_agent.main(["--output", str(files / "hopmap-agent.pyz")])
+    shutil.copy(HERE / "one_file_inside.sh", files)
+    done = subprocess.run(
+        [HERE / "booted_host.sh", image, files, "one_file_inside.sh"],
+        check=False, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {line.partition(" ")[0]: line.partition(" ")[2] for line in done.stdout.splitlines()}
+
+
+def test_it_runs_where_nothing_is_installed(said: dict[str, str]) -> None:
+    assert said["yaml"] == "absent"
+    assert (said["active"], said["enabled"], said["restarts"]) == ("active", "enabled", "0")
+    assert said["transport"].startswith("raw socket")
+
+
+def test_it_has_one_privilege(said: dict[str, str]) -> None:
+    assert said["CapEff"] == said["CapBnd"] == f"{1 << 13:016x}"  # CAP_NET_RAW
+    assert (said["NoNewPrivs"], said["Seccomp"], said["user"]) == ("1", "2", "dynamic")
+    assert float(said["exposure"]) <= 1.5
+
+
+def test_again_changes_nothing_and_uninstall_leaves_nothing(said: dict[str, str]) -> None:
+    assert said["again"] == "untouched"
+    assert said["left"] == "nothing"
