@@ -24,6 +24,7 @@ from hopmap.wire.feedback import Feedback, HopReport
 from services.chassis.problem import Problem
 from services.input.core import columns, record
 from services.input.core.frontier import Frontier, Judged, Learnt, Limits, NewPrefix, Record
+from services.input.core.merging import Merging
 from services.input.core.rations import Rations
 from services.input.core.rotation import Cursor
 from services.input.core.serving import AT_ONCE, Drawn, Keep, Pace, draw
@@ -53,6 +54,7 @@ class State:
         self._limits = limits
         self._clock = clock
         self._pause = 0
+        self._merging = False
         self._half = max(1, limits.block // 2)
         self.places = Places()
         self.rations = Rations()
@@ -108,9 +110,9 @@ class State:
             return None
         finally:
             self.lock.release()
+        return drawn if drawn.targets else None
 
     def keep_places(self) -> None:
-        return drawn if drawn.targets else None
         """Make the places durable of all who are half a block past the last that is: some at a time, then one sync."""
         log, ticket = self.store.log, 0
         while self.places.waiting:
@@ -152,6 +154,7 @@ class State:
         new, known, refused, wait = 0, 0, Counter(private=0), _no_wait
         for some in _slices(hops):
             with self.lock:
+                self._refuse_while_merging()
                 learnt = self.frontier.learn(some, self.now())
                 wait = self._keep(learnt.record)
             new, known = new + learnt.new, known + learnt.known
@@ -193,18 +196,44 @@ class State:
     def replace(self, frontier: Frontier) -> None:
         """Put another frontier in the place of this one, with a generation of its own; all or nothing."""
         with self.lock:
+            self._refuse_while_merging()
             self._install(frontier)
 
     def merge(self, other: Frontier) -> None:
-        """Add what another frontier knows to this one, under a new generation; all or nothing. Cursors stay."""
+        """Add what another frontier knows to this one, under a new generation; all or nothing. Cursors stay.
+
+        Targets are served meanwhile; what would add to this one is refused with 503.
+        """
         with self.lock:
-            merged = self.fresh()
-            for value in record.records(self.frontier):
-                record.apply(merged, value)
-            for value in record.records(other):
-                if value["record"] in {"prefixes", "found", "levels", "near"}:
-                    record.apply(merged, value)
-            self._install(merged)
+            self._refuse_while_merging()
+            self._merging = True
+            merging = Merging(self.frontier, new_generation())
+        try:
+            for step, _ in enumerate(merging.add(other), 1):
+                if step % _SLICE == 0:
+                    time.sleep(_TURN_SECONDS)
+            merging.frontier.recall_growth(self.now())
+            self._put_merged(merging)
+        finally:
+            self._merging = False
+
+    def _put_merged(self, merging: Merging) -> None:
+        """Put a merged frontier in place of this one: what goes on meanwhile is in a log that goes with both."""
+        doubt = self.failure()
+        try:
+            with self.lock:
+                merging.catch_up()
+                number, pieces = self._turn(merging.frontier)
+            self.store.prepare(number, pieces)
+            with self.lock:
+                if number != self.store.number:
+                    raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "stopping", "this input is about to stop")
+                merging.catch_up()
+                self.store.put(number, keep_previous=False)
+                self.frontier = merging.frontier
+        except (LogError, OSError) as error:
+            self._doubt(doubt)
+            raise _unkept(error) from error
 
     def is_empty(self) -> bool:
         """Whether nothing is known."""
@@ -215,7 +244,7 @@ class State:
         log = self.store.log
         self._pause = max(0, self._pause - 1)
         wanted = log and (log.failed or log.size > max(_SMALLEST_LOG, self.store.snapshot_bytes // 2))
-        if wanted and not self._pause:
+        if wanted and not self._pause and not self._merging:
             self.snapshot()
 
     def snapshot(self) -> None:
@@ -223,15 +252,11 @@ class State:
         doubt = self.failure()
         try:
             with self.lock:
-                before, number = self.store.log, self.store.turn()
-                pieces = columns.pieces(self.frontier)
-                for one in self.frontier.cursors.values():
-                    one.leave(before.synced if before else 0)
+                number, pieces = self._turn(self.frontier)
             self.store.write_snapshot(number, pieces)
         except OSError as error:
             self._pause = _PAUSE
-            if self.store.log:  # what a failed log holds is in no file for certain until a snapshot holds it
-                self.store.log.failed = doubt or self.store.log.failed
+            self._doubt(doubt)
             event(_log, logging.ERROR, "snapshot_failed", error=one_line(error))
 
     def close(self) -> None:
@@ -253,6 +278,25 @@ class State:
         with _storage():
             self.store.write_snapshot(self.store.turn(), columns.pieces(frontier), keep_previous=False)
         self.frontier = frontier
+
+    def _turn(self, frontier: Frontier) -> tuple[int, Iterator[Record | bytes]]:
+        """Begin a new log; its number, and what the snapshot before it is to hold."""
+        before, number = self.store.log, self.store.turn()
+        pieces = columns.pieces(frontier)
+        for one in frontier.cursors.values():
+            one.leave(before.synced if before else 0)
+        return number, pieces
+
+    def _doubt(self, doubt: str | None) -> None:
+        """After a snapshot failed: what a failed log holds is in no file for certain until a snapshot holds it."""
+        if self.store.log:
+            self.store.log.failed = doubt or self.store.log.failed
+
+    def _refuse_while_merging(self) -> None:
+        if self._merging:
+            wait = {"Retry-After": "5"}
+            said = "another state is being merged into this one, which takes nothing new until then: try again soon"
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "merging", said, wait)
 
     def _append(self, value: Record) -> int:
         if self.store.log is None:
@@ -295,9 +339,13 @@ def _storage() -> Iterator[None]:
     try:
         yield
     except (LogError, OSError) as error:
-        raise Problem(
-            HTTPStatus.INSUFFICIENT_STORAGE,
-            "storage",
-            f"this can't be kept now ({one_line(error)}): free space in the state directory; nothing was acknowledged",
-            {"Retry-After": "15"},
-        ) from error
+        raise _unkept(error) from error
+
+
+def _unkept(error: Exception) -> Problem:
+    return Problem(
+        HTTPStatus.INSUFFICIENT_STORAGE,
+        "storage",
+        f"this can't be kept now ({one_line(error)}): free space in the state directory; nothing was acknowledged",
+        {"Retry-After": "15"},
+    )

@@ -72,8 +72,12 @@ class Store:
 
     def write_snapshot(self, number: int, records: Iterable[Record | bytes], *, keep_previous: bool = True) -> None:
         """Write the snapshot that goes before log `number`, then remove what it makes needless. OSError as it comes."""
-        path = self._path("snapshot", number)
-        temporary = path.with_name(f".{path.name}.new")
+        self.prepare(number, records)
+        self.put(number, keep_previous=keep_previous)
+
+    def prepare(self, number: int, records: Iterable[Record | bytes]) -> None:
+        """Write a snapshot so that `put` has little to do; until then it counts for nothing."""
+        temporary = self._beside(number)
         try:
             with os.fdopen(os.open(temporary, _NEW, 0o600), "wb") as file:
                 count = 0
@@ -84,7 +88,15 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
                 self.snapshot_bytes = file.tell()
-            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def put(self, number: int, *, keep_previous: bool = True) -> None:
+        """Put the snapshot in its place that was prepared, then remove what it makes needless. OSError as it comes."""
+        temporary = self._beside(number)
+        try:
+            temporary.replace(self._path("snapshot", number))
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
@@ -150,6 +162,9 @@ class Store:
 
     def _path(self, kind: str, number: int) -> Path:
         return self.directory / f"{kind}-{number:020d}"
+
+    def _beside(self, number: int) -> Path:
+        return self.directory / f".snapshot-{number:020d}.new"
 
     def _pieces(self, kind: str, number: int) -> Iterator[Found]:
         """What is in a file, frame by frame; what is behind the reader is not held in memory."""

@@ -53,6 +53,12 @@ class Words:
         """The table as it was told."""
         self.texts, self._numbers = texts, {text: number for number, text in enumerate(texts)}
 
+    def copy(self) -> "Words":
+        """The same table, to grow apart."""
+        made = Words()
+        made.restore(self.texts[:])
+        return made
+
     def find(self, text: str) -> int:
         """The number of a text, -1 when it has none."""
         return self._numbers.get(text, -1)
@@ -149,6 +155,15 @@ class Known:
     def index(self) -> None:
         """Make the index by address out of its places, after the columns were filled."""
         self._sorted = array("I", (self.addresses[place] for place in self.places))
+
+    def copy(self) -> "Known":
+        """The same table, to grow apart."""
+        self.merge()
+        made = Known()
+        for name, column in self.table().items():
+            setattr(made, name, column[:])
+        made._sorted, made.words = self._sorted[:], self.words.copy()
+        return made
 
     def count_hops(self) -> int:
         """How many of the addresses are hops."""

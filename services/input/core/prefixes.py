@@ -30,6 +30,13 @@ class Networks:
     def __len__(self) -> int:
         return sum(map(len, self._by_length.values()))
 
+    def copy(self) -> "Networks":
+        """The same prefixes, to grow apart."""
+        made = Networks()
+        made._lengths = self._lengths
+        made._by_length = {length: dict(numbers) for length, numbers in self._by_length.items()}
+        return made
+
     def put(self, network: int, length: int, value: int) -> None:
         """Give a prefix its number, over the one that it had."""
         if length not in self._by_length:
@@ -90,6 +97,14 @@ class Prefixes:
         self.labels.append(label)
         self.known_before.append(known_before)
         return True
+
+    def copy(self) -> "Prefixes":
+        """The same table, to grow apart."""
+        made = Prefixes()
+        made.networks, made.lengths, made.labels = self.networks[:], self.lengths[:], self.labels[:]
+        made.known_before, made.lazy = self.known_before[:], self.lazy[:]
+        made._lazy, made._chosen = self._lazy.copy(), self._chosen.copy()
+        return made
 
     def is_lazy(self, place: int) -> bool:
         """Whether the prefix at this place is a source of targets."""

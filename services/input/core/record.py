@@ -111,7 +111,7 @@ def small(frontier: Frontier, *, prefixes: bool = False) -> Iterator[Record]:
     yield {"record": "delta", "opt_outs": document["opt_outs"]}
     yield from _batches("near", near)
     if prefixes:
-        yield from _prefix_batches([_prefix_at(frontier, place) for place in range(len(frontier.prefixes))])
+        yield from _prefix_batches([prefix_at(frontier, place) for place in range(len(frontier.prefixes))])
 
 
 def apply(frontier: Frontier, record: object) -> None:
@@ -168,12 +168,13 @@ def _targets(frontier: Frontier, count: int, total: int) -> Iterator[Record]:
             yield from _prefix_batches(waiting)
             yield from _known(frontier, done, table.known_before[place])
             waiting, done = [], table.known_before[place]
-        waiting.append(_prefix_at(frontier, place))
+        waiting.append(prefix_at(frontier, place))
     yield from _prefix_batches(waiting)
     yield from _known(frontier, done, total)
 
 
-def _prefix_at(frontier: Frontier, place: int) -> NewPrefix:
+def prefix_at(frontier: Frontier, place: int) -> NewPrefix:
+    """The prefix at a place of the table."""
     table = frontier.prefixes
     provider, _, region = frontier.labels.texts[table.labels[place]].partition("\t")
     return NewPrefix(table.networks[place], table.lengths[place], provider, region, lazy=table.is_lazy(place))
