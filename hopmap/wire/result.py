@@ -174,7 +174,7 @@ def _trace(value: object, where: str) -> Trace:
         stop_reason=decode.token(decode.required(source, "stop_reason", where), f"{where}.stop_reason"),
         probes=decode.integer(decode.required(source, "probes", where), f"{where}.probes", 0, 1_000_000),
         hops=hops,
-        nat_ttl=None if source.get("nat_ttl") is None else decode.integer(source["nat_ttl"], f"{where}.nat_ttl", 1, 255),
+        nat_ttl=_byte(source, "nat_ttl", where),
     )
 
 

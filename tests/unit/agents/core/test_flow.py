@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.core.flow import MAX_CONTACT, EchoTemplate, Flows, contact_bytes
+from agents.core.flow import (
+    MAX_CONTACT,
+    TCP_PORTS,
+    DatagramTemplate,
+    EchoTemplate,
+    Flows,
+    SynTemplate,
+    contact_bytes,
+    tcp_ports,
+)
 
 WORD = st.integers(0, 0xFFFF)
 CONTACT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=MAX_CONTACT)
@@ -59,3 +68,44 @@ def test_a_flow_has_one_checksum_and_never_a_zero(key: bytes, target: int, flow:
 def test_flows_targets_and_keys_differ() -> None:
     seen = {Flows(key).checksum(target, flow) for key in (b"a", b"b") for target in (1, 2, 3) for flow in (0, 1, 2)}
     assert len(seen) == 18
+
+
+def sum_with_pseudo_header(packet: bytes) -> int:
+    body = packet[20:]
+    return ones_complement_sum(
+        packet[12:20] + struct.pack("!HH", packet[9], len(body)) + body + b"\0" * (len(body) % 2)
+    )
+
+
+ADDRESS = st.integers(0, 2**32 - 1)
+SLOT = st.integers(0, 0xFFFE)
+
+
+@given(slot=SLOT, checksum=st.integers(1, 0xFFFE), source=ADDRESS, target=ADDRESS, port=WORD, identifier=WORD)
+def test_a_syn_is_whole_and_bears_slot_and_secret(
+    *, slot: int, checksum: int, source: int, target: int, port: int, identifier: int
+) -> None:
+    ports = tcp_ports(identifier)
+    packet = SynTemplate(port, ports).build(slot, checksum, target, 7, source)
+    assert sum_with_pseudo_header(packet) == 0xFFFF
+    ours, theirs, sequence, acknowledged, offset, flags = struct.unpack_from("!HHIIBB", packet, 20)
+    assert ours in ports
+    assert (theirs, sequence, acknowledged, offset >> 4, flags) == (port, slot << 16 | checksum, 0, 6, 2)
+    assert len(packet) == 20 + 24 == int.from_bytes(packet[2:4], "big")
+
+
+@given(identifier=WORD)
+def test_tcp_ports_are_a_block_that_a_mask_tells(identifier: int) -> None:
+    ports = tcp_ports(identifier)
+    assert (len(ports), ports[0] % TCP_PORTS) == (TCP_PORTS, 0)
+    assert 61_000 <= ports[0] <= ports[-1] <= 0xFFFF
+
+
+@given(slot=SLOT, checksum=st.integers(0x8000, 0xFFFF), source=ADDRESS, target=ADDRESS, port=WORD, contact=CONTACT)
+def test_a_datagram_is_whole_and_its_checksum_is_the_slot(
+    *, slot: int, checksum: int, source: int, target: int, port: int, contact: str
+) -> None:
+    packet = DatagramTemplate(port, contact).build(slot, checksum, target, 7, source)
+    assert sum_with_pseudo_header(packet) == 0xFFFF
+    assert struct.unpack_from("!HHHH", packet, 20) == (checksum, port, len(packet) - 20, slot or 0xFFFF)
+    assert packet[28:].startswith(contact.encode() + b"\0" if contact else b"")

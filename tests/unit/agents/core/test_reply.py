@@ -100,6 +100,7 @@ def test_a_quoted_length_swapped_by_the_router_does_not_matter() -> None:
         error(b"\x44" + probe()[1:]),  # quotes a header too short to be one
         ip(ROUTER, ME, b"\x0b\0\0\0\0\0\0\0"),  # quotes nothing
         ip(TARGET, ME, b"\0" * 8, protocol=6),
+        ip(TARGET, ME, b"\0" * 8, protocol=17),
         b"\x65" + ip(TARGET, ME, b"\0" * 8)[1:],
         b"\x44" + ip(TARGET, ME, b"\0" * 8)[1:],
         b"\x4f" + ip(TARGET, ME, b"\0" * 8)[1:],
@@ -124,6 +125,7 @@ def test_chance_never_raises(noise: bytes) -> None:
     parsed(noise)
     parsed(error(probe(), extension=noise))
     parsed(error(noise))
+    parsed(ip(TARGET, ME, noise, protocol=6))
 
 
 @given(cut=st.integers(0, 250), at=st.integers(0, 249), value=st.integers(0, 255), words=st.integers(0, 255))
