@@ -69,7 +69,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Pass bytes on until there are no more."""
-    with suppress(OSError, ssl.SSLError, asyncio.CancelledError):
+    with suppress(OSError, ssl.SSLError):
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
@@ -93,7 +93,8 @@ class TlsFront:
         async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.met.append(port)
             there, back = await asyncio.open_unix_connection(self._places[port])
-            await asyncio.gather(pump(reader, back), pump(there, writer))
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(pump(reader, back), pump(there, writer))
 
         return await asyncio.start_server(meet, "127.0.0.1", port, ssl=self._context)
 

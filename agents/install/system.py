@@ -12,7 +12,7 @@ from hopmap.errors import UserError
 
 _PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3")
 _NEW_ENOUGH = "import sys; raise SystemExit(sys.version_info < (3, 11))"
-_HIDDEN = ("/home/", "/root/", "/tmp/", "/var/tmp/")  # noqa: S108 - compared with, never written to
+_HIDDEN = frozenset({"home", "root", "tmp"})  # what ProtectHome= and PrivateTmp= keep from a service
 _START_SECONDS = 120
 
 
@@ -62,7 +62,7 @@ class LiveSystem:
             if self._root != Path("/"):
                 return candidate
             done = subprocess.run([candidate, "-I", "-S", "-c", _NEW_ENOUGH], check=False, capture_output=True)
-            if done.returncode == 0 and not candidate.startswith(_HIDDEN):
+            if done.returncode == 0 and Path(candidate).parts[1] not in _HIDDEN:
                 return candidate
         raise UserError(
             f"there is no Python 3.11 or newer in {' or '.join(_PYTHONS)}, and a service can't use one that lies in "

@@ -34,11 +34,11 @@ exec unshare --mount --propagation slave bash -euc '
   mount -t cgroup2 none /sys/fs/cgroup
   mkdir $work/memory
   mount -t tmpfs none $work/memory
-  mkdir $work/memory/upper $work/memory/work $work/memory/root
-  mount -t overlay overlay -o lowerdir=$image,upperdir=$work/memory/upper,workdir=$work/memory/work $work/memory/root
-  cp -r $files/. $work/memory/root/opt/
+  mkdir $work/memory/upper $work/memory/work $work/memory/tree
+  mount -t overlay overlay -o lowerdir=$image,upperdir=$work/memory/upper,workdir=$work/memory/work $work/memory/tree
+  cp -r $files/. $work/memory/tree/opt/
   export SYSTEMD_NSPAWN_API_VFS_WRITABLE=network
-  exec systemd-nspawn --quiet --directory=$work/memory/root --boot --register=no --keep-unit --machine=$name \
+  exec systemd-nspawn --quiet --directory=$work/memory/tree --boot --register=no --keep-unit --machine=$name \
     --hostname=bare --network-namespace-path=/run/netns/$name --resolv-conf=off --timezone=off --link-journal=no \
     --console=pipe
 '

@@ -68,9 +68,48 @@ def test_an_agent_out_of_one_file_measures(
     config.write_text(
         f"input_file: {tmp_path}/targets.txt\noutput_file: {tmp_path}/results.ndjson\nstate_dir: {tmp_path}/state\n"
         f"transport: unix://{lab.path}\nhealth_check_port: 0\npackets_per_second: 2000\n"
+        "per_prefix_per_second: 0\nper_router_per_second: 0\n"
+        "per_prefix_per_second: 0\n"
     )
     done = bare(one_file, "agent", "--config", str(config), "--once", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     results = [json.loads(line) for line in (tmp_path / "results.ndjson").read_text().splitlines()]
     assert sorted(result["target"] for result in results) == sorted(public(20))
     assert all(result["ping"]["received"] == 1 for result in results)
+
+
+def test_ping_and_trace_by_hand(one_file: Path, lab: Any) -> None:
+    environment = {**ENVIRONMENT, "HOPMAP_LAB_SOCKET": str(lab.path)}
+    for command in ("ping", "trace"):
+        done = subprocess.run(
+            [*BARE, one_file, command, "--once", "8.8.8.8"],
+            check=False, capture_output=True, text=True, timeout=60, env=environment,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "  1  8.8.8.8 " in done.stdout
+        assert "no AS names" in done.stdout
+
+
+def test_without_a_contact_the_real_internet_is_refused(one_file: Path) -> None:
+    done = bare(one_file, "trace", "8.8.8.8")
+    assert done.returncode == 2
+    assert "--contact mailto:" in done.stderr
+
+
+def test_it_prepares_the_tree_of_another_machine(one_file: Path, tmp_path: Path) -> None:
+    flags = [
+        "--root",
+        str(tmp_path),
+        "--dry-run",
+        "--line-permits-probing",
+        "yes",
+        "--contact",
+        "mailto:you@example.org",
+    ]
+    services = ["--input", "http://127.0.0.1:8080", "--output", "http://127.0.0.1:8081/results"]
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    (tmp_path / "usr/bin/python3").touch()
+    done = bare(one_file, "install", *flags, *services)
+    assert done.returncode == 0, done.stderr
+    assert f"new        {tmp_path}/usr/local/lib/hopmap/hopmap-agent.pyz" in done.stdout
+    assert "ExecStart=/usr/bin/python3 -I /usr/local/lib/hopmap/hopmap-agent.pyz agent" in done.stdout

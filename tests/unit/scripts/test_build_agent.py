@@ -31,7 +31,7 @@ def test_it_holds_every_module_of_its_commands_and_their_licences(files: dict[st
 
 def test_it_holds_nothing_else(files: dict[str, bytes]) -> None:
     tops = {name.split("/")[0] for name in files}
-    assert tops == {"__main__.py", "agents", "hopmap", "yaml", "licences"}
+    assert tops == {"__main__.py", "agents", "hopmap", "yaml", "icmplib", "licences"}
     assert not [name for name in files if name.endswith((".so", ".bin", ".pyc"))]
     assert not [name for name in files if name.startswith(("hopmap/up/", "hopmap/data/fetch"))]
 
