@@ -69,7 +69,6 @@ def test_an_agent_out_of_one_file_measures(
         f"input_file: {tmp_path}/targets.txt\noutput_file: {tmp_path}/results.ndjson\nstate_dir: {tmp_path}/state\n"
         f"transport: unix://{lab.path}\nhealth_check_port: 0\npackets_per_second: 2000\n"
         "per_prefix_per_second: 0\nper_router_per_second: 0\n"
-        "per_prefix_per_second: 0\n"
     )
     done = bare(one_file, "agent", "--config", str(config), "--once", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
