@@ -398,3 +398,12 @@ def test_short_forms_are_accepted() -> None:
 def test_a_moment_of_any_date_is_accepted_in_its_one_form() -> None:
     document = golden("result") | {"started": "1970-01-01T00:00:00.000Z"}
     assert result.decode_result(document).started == "1970-01-01T00:00:00.000Z"
+
+
+def test_a_trace_that_saw_a_nat_says_where_and_others_nothing_of_it() -> None:
+    plain = golden("result")
+    assert "nat_ttl" not in result.encode_result(result.decode_result(plain))["trace"]
+    plain["trace"]["nat_ttl"] = 2
+    read = result.decode_result(plain)
+    assert read.trace is not None
+    assert read.trace.nat_ttl == result.encode_result(read)["trace"]["nat_ttl"] == 2

@@ -1,4 +1,4 @@
-"""Packets as routers and hosts send them, oddities too, and what is read out of each: tests/golden/packets.json."""
+"""Packets as routers and hosts send them, oddities too, and what is read out of each: packets.json."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agents.core.reply import ICMP, TCP, UDP, parse, same_flow
 
-GOLDEN = json.loads((Path(__file__).parents[3] / "golden" / "packets.json").read_text())
+GOLDEN = json.loads((Path(__file__).parent / "packets.json").read_text())
 IDENTIFIER, CHECKSUM, SLOT = 0x4242, 0x5678, 0x1234
 TARGET = 0xCB007107
 KNOWN_BY = {
