@@ -5,22 +5,23 @@ next to each other, mostly, so that a hop beside one that was looked at is worth
 """
 
 from agents.core.interfaces import Interfaces
-from agents.core.trace import DetourWalk, TargetWalk, TraceLimits, Walk
+from agents.core.trace import DetourWalk, RepeatWalk, TargetWalk, TraceLimits, Walk
 
 _UNKNOWN_DISTANCE = 16
 _BESIDE = 0.5
-_MOST_FLOWS = 256
+_MOST_FLOWS = 64
 _NO_FURTHER = frozenset({"prohibited", "loop", "expired", "stopped", "capped"})
 
 
 class Tour:
     """What is known of one target's routes while it is in hand: interfaces and the TTLs that they stand at."""
 
-    __slots__ = ("flows", "last", "looked", "places")
+    __slots__ = ("flows", "last", "looked", "pairs", "places")
 
     def __init__(self) -> None:
         self.places: dict[int, int] = {}
         self.looked: set[int] = set()  # TTLs that a further flow was sent to
+        self.pairs: dict[int, set[tuple[int, int]]] = {}  # TTL -> neighbours at it and the next
         self.flows = 0
         self.last = 0  # the greatest TTL for further flows
 
@@ -29,6 +30,14 @@ class Tour:
         for ttl in walk.route.probed:
             if ttl > 1 and walk.route.exceeded(ttl) and (address := walk.route.address(ttl)):
                 self.places.setdefault(address, ttl)
+                following = walk.route.address(ttl + 1)
+                if following not in {0, address, walk.target}:
+                    self.pairs.setdefault(ttl, set()).add((address, following))
+
+    def side_by_side(self, ttl: int) -> tuple[frozenset[int], frozenset[int]]:
+        """The interfaces that flows passed at a TTL and at the next."""
+        pairs = self.pairs[ttl]
+        return frozenset(one for one, _ in pairs), frozenset(other for _, other in pairs)
 
 
 class Explorer:
@@ -46,7 +55,7 @@ class Explorer:
         start = (distance or _UNKNOWN_DISTANCE) - 1
         return TargetWalk(target, 0, self.interfaces, self._limits._replace(max_hops=max_hops), start)
 
-    def follow(self, walk: Walk, max_hops: int) -> DetourWalk | None:
+    def follow(self, walk: Walk, max_hops: int) -> DetourWalk | RepeatWalk | None:
         """After a flow to a target has ended: the next one, or None when no more is worth it."""
         tour = self._tours.pop(walk.target, None)
         if walk.stop_reason in _NO_FURTHER:
@@ -54,7 +63,15 @@ class Explorer:
         if tour is None:
             tour = Tour()
             tour.last = walk.route.target_ttl or max_hops
-        tour.add(walk)
+        if isinstance(walk, RepeatWalk):
+            near, far = walk.among
+            self.interfaces.judge(near if walk.steady else near | far, steady=walk.steady)
+        else:
+            tour.add(walk)
+            repeat = self._repeat(tour, walk)
+            if repeat is not None:
+                self._tours[walk.target] = tour
+                return repeat
         place = self._best(tour) if tour.flows < _MOST_FLOWS else None
         if place is None:
             return None
@@ -64,10 +81,29 @@ class Explorer:
         limits = self._limits._replace(max_hops=max_hops)
         return DetourWalk((walk.target, tour.flows), self.interfaces, limits, place, tour.last)
 
+    def _repeat(self, tour: Tour, walk: Walk) -> RepeatWalk | None:
+        """The walk again where packets rather than flows may take turns, unless that is known.
+
+        That makes untrue links only where there are several at both of two TTLs. What is met with interfaces that
+        are known to change is like them.
+        """
+        steady = self.interfaces.steady
+        for ttl in tour.pairs:
+            if not (walk.route.address(ttl) and walk.route.address(ttl + 1)):
+                continue
+            near, far = tour.side_by_side(ttl)
+            if any(steady(one) is False for one in near) and any(steady(one) is False for one in far):
+                self.interfaces.judge(near | far, steady=False)
+            elif min(len(near), len(far)) > 1 and all(steady(one) is None for one in near):
+                return RepeatWalk(walk, self._limits, ttl, (near, far))
+        return None
+
     def _best(self, tour: Tour) -> tuple[int, int] | None:
         """The (interface, TTL) before which another flow is likeliest to show something new, if likely enough."""
         best, found = self._limits.across, None
         for address, ttl in tour.places.items():
+            if self.interfaces.steady(address) is False:
+                continue
             chance = self.interfaces.across(address)
             if self.interfaces.branches(address) < 2:
                 chance *= _BESIDE ** ((ttl - 2 in tour.looked) + (ttl in tour.looked))

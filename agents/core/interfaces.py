@@ -5,6 +5,8 @@ decided, so that hundreds of traces at once do not ask the same. Bounded: the in
 longest is forgotten, and then found again like a new one.
 """
 
+from collections.abc import Iterable
+
 from agents.core.odds import another
 
 MOST = 20_000
@@ -14,16 +16,18 @@ _MOVED = 0.28  # an interface met at a TTL where it was not met before has anoth
 _SILENT = 1 << 32
 _FIRST_TRIES, _FIRST_HITS = 16, 2
 _SOME = 16
+_SPREAD = 0x9E3779B1  # 2^32 / the golden ratio: neighbouring addresses end up apart
 _WORTH_ASKING = 0.08
 
 
 class _Interface:
-    __slots__ = ("above", "looks", "ttls")
+    __slots__ = ("above", "looks", "steady", "ttls")
 
     def __init__(self) -> None:
         self.above: tuple[int, ...] = ()
         self.looks = 0
         self.ttls = 0  # bit t: looked at from TTL t
+        self.steady: bool | None = None  # whether a flow meets it every time; None while nobody has tried
 
 
 class Interfaces:
@@ -75,6 +79,16 @@ class Interfaces:
         known = self._known.get(key)
         return 0 if known is None else len(known.above)
 
+    def judge(self, keys: Iterable[int], *, steady: bool) -> None:
+        """Flows were seen to meet these every time, or to change between them from packet to packet."""
+        for key in keys:
+            self._touch(key).steady = steady
+
+    def steady(self, key: int) -> bool | None:
+        """Whether a flow that met the interface meets it every time; None when that was not tried."""
+        known = self._known.get(key)
+        return None if known is None else known.steady
+
     def on_the_way(self, key: int, ttl: int) -> float:
         """The chance of news one hop before an interface that a flow passes at `ttl`.
 
@@ -116,3 +130,8 @@ class Interfaces:
                 del self._known[next(iter(self._known))]
         self._known[key] = known
         return known
+
+
+def _leaning(key: int) -> float:
+    """0.75 to 1.25 by the address: interfaces of equal chances part, so that a threshold can fall between them."""
+    return 0.75 + (key * _SPREAD >> 16 & 0xFF) / 512

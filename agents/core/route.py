@@ -1,5 +1,6 @@
 """What one flow's probes were answered with, TTL by TTL, and which of the answers can be believed."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from agents.core.reply import TIME_EXCEEDED, Reply, guessed_distance
@@ -66,23 +67,27 @@ class Route:
             return False
         return guessed_distance(self._answers[ttl].reply.ttl) - guessed_distance(before.reply.ttl) == 2
 
-    def hops(self) -> tuple[Hop, ...]:
-        """As others may read it, who take neighbours for links; nothing past the target."""
+    def hops(self, unsteady: Callable[[int], bool]) -> tuple[Hop, ...]:
+        """As others may read it, who take neighbours for links; nothing past the target.
+
+        Of two neighbours that are `unsteady` both, which packets of one flow meet by turns, the nearer stays unnamed.
+        """
         last = self.target_ttl or max(self.probed, default=0)
         if self.target_ttl and self.heard(last + 1) and self.comes_from_further(last):
             last += 1
-        return tuple(self._hop(ttl) for ttl in sorted(self.probed) if ttl <= last)
+        return tuple(self._hop(ttl, unsteady) for ttl in sorted(self.probed) if ttl <= last)
 
     def nat_ttl(self) -> int | None:
         """The first TTL whose answer quotes the probe as a NAT rewrote it."""
         return min((ttl for ttl, answer in self._answers.items() if answer.reply.translated), default=None)
 
-    def _hop(self, ttl: int) -> Hop:
+    def _hop(self, ttl: int, unsteady: Callable[[int], bool]) -> Hop:
         answer = self._answers.get(ttl)
         if answer is None:
             return Hop(ttl)
         reply = answer.reply
-        address = None if self._borrowed(ttl) else text(reply.source)
+        unsure = unsteady(reply.source) and unsteady(self.heard(ttl + 1))
+        address = None if unsure or self._borrowed(ttl) else text(reply.source)
         return Hop(
             ttl,
             address,

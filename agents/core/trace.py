@@ -12,6 +12,7 @@ from agents.core.route import Route
 from hopmap.wire.result import Trace
 
 _MAX_LOOPS = 2
+REPEATS = 3
 _OUTWARDS, _BACK, _AGAIN = range(3)
 _AT_ONCE = frozenset({"prohibited", "loop"})
 
@@ -113,15 +114,10 @@ class Walk:
     def result(self, others: int = 0) -> Trace:
         """What is known of the route; nothing past the target's own distance. `others` are probes told with its own."""
         reached = bool(self.route.target_ttl)
-        return Trace(
-            self._limits.protocol,
-            self.flow,
-            reached,
-            self.stop_reason or "stopped",
-            self.probes + others,
-            self.route.hops(),
-            self.route.nat_ttl(),
-        )
+        hops = self.route.hops(lambda address: self.interfaces.steady(address) is False)
+        reason = self.stop_reason or "stopped"
+        probes, nat_ttl = self.probes + others, self.route.nat_ttl()
+        return Trace(self._limits.protocol, self.flow, reached, reason, probes, hops, nat_ttl)
 
     def _outwards(self) -> int:
         """The next TTL for what is needed further out; 0 when there is no more."""
@@ -277,3 +273,33 @@ class DetourWalk(Walk):
 
     def _back(self) -> int:
         return super()._back() if self.route.heard(self._low) else 0
+
+
+class RepeatWalk(Walk):
+    """A flow asked again where it was answered before, to see whether all its packets meet the same.
+
+    `steady` tells once it has ended: known.
+    """
+
+    __slots__ = ("_before", "_left", "among", "steady")
+
+    def __init__(self, walk: Walk, limits: TraceLimits, ttl: int, among: tuple[frozenset[int], frozenset[int]]) -> None:
+        """`among` are the interfaces that flows met at `ttl` and at the next."""
+        super().__init__(walk.target, walk.flow, walk.interfaces, limits, ttl)
+        self._before = walk.route.heard(ttl)
+        self._left = REPEATS
+        self.among = among
+        self.steady = True
+
+    def answered(self, ttl: int, reply: Reply, rtt_ms: float, *, late: bool = False) -> None:  # noqa: ARG002 - as every walk
+        """The same interface, or another one."""
+        if not self.stop_reason and not late:
+            self.steady = reply.source == self._before
+            self.missed(ttl)
+
+    def missed(self, ttl: int) -> None:  # noqa: ARG002 - there is one TTL alone
+        """One chance less."""
+        self._outstanding = False
+        self._left -= 1
+        if not self._left or not self.steady:
+            self.stop("known")

@@ -37,6 +37,7 @@ _LINE_DOWN = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.ENXIO, errno.EN
 _HOLD_BUSY, _HOLD_DOWN = NS // 50, NS
 _FEWEST_IN_HAND, _MOST_IN_HAND = 32, 4096
 _MOST_PROHIBITED = 4096
+_FURTHER_FLOWS_WAIT = 2.0  # s for a cap; then what a target's other flows found is told, and others have their turn
 
 
 class Engine:
@@ -215,7 +216,7 @@ class Engine:
         ready_at = self._manners.ready_at(job.address, ttl, measurement.distance, seconds)
         if ready_at <= seconds:
             return False
-        if ready_at == NEVER:
+        if ready_at == NEVER or (measurement.earlier and ready_at - seconds > _FURTHER_FLOWS_WAIT):
             measurement.stop("capped")
             self._finish(measurement)
             return True

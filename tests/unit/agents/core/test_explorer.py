@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from agents.core.explorer import Explorer
 from agents.core.reply import Reply
-from agents.core.trace import TraceLimits, Walk
+from agents.core.trace import REPEATS, RepeatWalk, TraceLimits, Walk
 
 TARGET = 0xCB007107
 ROUTER = 0xC6336400
@@ -78,3 +78,56 @@ def test_it_ends_whatever_the_network(widths: dict[int, int], distance: int) -> 
     walks = explore(Explorer(TraceLimits(across=0.01)), widths, distance)
     assert len(walks) <= 300
     assert all(ttl <= distance + 2 for walk in walks[1:] for ttl in walk.route.probed)
+
+
+def by_turns(explorer: Explorer, share: int) -> list[Walk]:
+    """Every flow to a target behind a balancer that sends packet after packet over ways of two routers in a row."""
+    walk: Walk | None = explorer.begin(TARGET, 6, 30)
+    walks, turn = [], 0
+    while walk is not None:
+        while ttl := walk.next_ttl():
+            turn += 1
+            branch = turn * 7 // 3 % share if ttl in {3, 4} else 0
+            walk.sent()
+            if ttl >= 6:
+                walk.answered(ttl, reply(ttl, 0, {}, 6), 1.0)
+            else:
+                walk.answered(ttl, Reply(ROUTER + ttl * 16 + branch, 250, 11, 0, TARGET, 1, 1, 1, 1), 1.0)
+        walks.append(walk)
+        walk = explorer.follow(walk, 30)
+    return walks
+
+
+def test_routers_that_packets_meet_by_turns_are_told_and_make_no_links() -> None:
+    explorer = Explorer(TraceLimits(across=0.02))
+    walks = by_turns(explorer, 4)
+    assert any(isinstance(walk, RepeatWalk) for walk in walks)
+    among = {walk.route.heard(ttl) for walk in walks for ttl in (3, 4)} - {0}
+    crossed = [hops for walk in walks if (hops := {hop.ttl: hop.address for hop in walk.result().hops})]
+    assert not any(hops.get(3) and hops.get(4) for hops in crossed)
+    assert sum(explorer.interfaces.steady(one) is False for one in among) >= 4
+    again = explore(explorer, {3: 4, 4: 4})  # the next target there: what is known of them is not tried again
+    assert not any(isinstance(walk, RepeatWalk) for walk in again)
+
+
+def test_ways_that_flows_keep_to_are_tried_once_and_believed() -> None:
+    explorer = Explorer(TraceLimits(across=0.02))
+    walks = explore(explorer, {3: 3, 4: 3})
+    repeats = [walk for walk in walks if isinstance(walk, RepeatWalk)]
+    assert len(repeats) == 1
+    assert (repeats[0].steady, repeats[0].probes, repeats[0].new_links) == (True, REPEATS, 0)
+
+
+def test_a_repeated_flow_that_is_not_answered_says_nothing() -> None:
+    first = Explorer(TraceLimits()).begin(TARGET, 6, 30)
+    first.sent()
+    first.answered(5, reply(5, 0, {}, 6), 1.0)
+    walk = RepeatWalk(first, TraceLimits(), 5, (frozenset({ROUTER + 80}), frozenset()))
+    for _ in range(REPEATS):
+        walk.sent()
+        walk.answered(5, reply(9, 0, {}, 6), 1.0, late=True)
+        assert walk.stop_reason is None
+        walk.missed(5)
+    assert (walk.steady, walk.stop_reason, walk.next_ttl()) == (True, "known", 0)
+    walk.answered(5, reply(9, 0, {}, 6), 1.0)
+    assert walk.steady
