@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from hopmap.wire import decode
 from hopmap.wire.decode import WireError
 from services.chassis.problem import Problem, bad_request
-from services.input.core import record
+from services.input.core import replay
 from services.input.core.frontier import Frontier, Record
 
 MEDIA = "application/x-ndjson"
@@ -70,7 +70,7 @@ def _take(frontier: Frontier, value: dict[str, Any], count: int) -> bool:
     if (kind == "head") != (count == 0):
         raise WireError("record", "an export begins with its head, and has one")
     if kind != "end":
-        record.apply(frontier, value)
+        replay.apply(frontier, value)
         return False
     told = decode.integer(decode.required(value, "records", ""), "records", 0, decode.MAX_SEQUENCE)
     if told != count:

@@ -11,7 +11,7 @@ from typing import Any
 
 from hopmap.wire import decode
 from hopmap.wire.decode import WireError
-from services.input.core import record
+from services.input.core import record, replay
 from services.input.core.frontier import Frontier, Record
 from services.input.core.known import Known
 
@@ -89,7 +89,7 @@ class Loader:
             self._waiting = self._waiting or Known()
         else:
             self.settle()
-            record.apply(self._frontier, piece)
+            replay.apply(self._frontier, piece)
 
     def settle(self) -> None:
         """Put what waits in its place; to be called at the end too."""

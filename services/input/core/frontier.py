@@ -1,7 +1,7 @@
 """All that an input service knows: prefixes, single addresses, opt-outs, control, and where each consumer is.
 
 Pure: time comes in as unix seconds. What changes it answers with the record that repeats the change
-(`record.apply`), so that a log of records is the state.
+(`replay.apply`), so that a log of records is the state.
 """
 
 from collections import Counter, OrderedDict

@@ -11,7 +11,7 @@ from hopmap.wire import decode
 from hopmap.wire.control import Control, OptOut, OptOutDelta
 from hopmap.wire.decode import WireError
 from hopmap.wire.feedback import Feedback, HopReport
-from services.input.core import record
+from services.input.core import record, replay
 from services.input.core.frontier import Frontier, Limits, NewPrefix, Record
 from services.input.core.growth import Caps
 from services.input.core.rotation import NUMBERS, Cursor
@@ -28,7 +28,7 @@ def copy(where: Frontier) -> Frontier:
     lines = [decode.dump(value) for value in record.records(where)]
     made = Frontier("other", 99, LIMITS)
     for line in lines:
-        record.apply(made, decode.parse(line))
+        replay.apply(made, decode.parse(line))
     return made
 
 
@@ -101,9 +101,9 @@ def same_after(script: list[tuple[str, Any]], count: int) -> None:
     assert [list(one.pack()) for one in other.cursors.values()] == [list(one.pack()) for one in where.cursors.values()]
     replayed = Frontier("g-1", 7, LIMITS)
     for line in start:
-        record.apply(replayed, decode.parse(line))
+        replay.apply(replayed, decode.parse(line))
     for value in filter(None, log):
-        record.apply(replayed, decode.parse(decode.dump(value)))
+        replay.apply(replayed, decode.parse(decode.dump(value)))
     assert list(replayed.known.addresses) == list(where.known.addresses)
     assert list(replayed.known.levels) == list(where.known.levels)
     assert replayed.guard.delta(0) == where.guard.delta(0)
@@ -162,13 +162,13 @@ def test_groups_come_back_though_their_prefix_came_between() -> None:
 def test_served_grows_with_the_cursors_of_a_log() -> None:
     where = Frontier("g-1", 7, LIMITS)
     for served in (5, 64, 128):
-        record.apply(where, {"record": "cursors", "rows": [cursor_row(served=served)]})
+        replay.apply(where, {"record": "cursors", "rows": [cursor_row(served=served)]})
     assert where.served == 123
 
 
 def test_a_cursor_whose_epoch_is_lost_begins_its_next_cycle() -> None:
     where = rich()
-    record.apply(where, {"record": "cursors", "rows": [cursor_row(cycle=3, known=50, groups=9)]})
+    replay.apply(where, {"record": "cursors", "rows": [cursor_row(cycle=3, known=50, groups=9)]})
     cursor = where.cursors["a"]
     assert (cursor.cycle, cursor.known, cursor.groups, cursor.lazies) == (4, 1, 1, 1)
     assert draw(where, "a", 9, NOW).targets
@@ -228,17 +228,17 @@ FOUND = ["62.0.0.1", 1, "a", "", "8.8.8.8", "a:s:5", NOW]
 )
 def test_what_is_wrong_is_refused(value: object) -> None:
     with pytest.raises(WireError):
-        record.apply(rich(), value)
+        replay.apply(rich(), value)
 
 
 def test_too_many_opt_outs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     where = rich()
     monkeypatch.setattr("services.input.core.guard.MOST_OPT_OUTS", 2)
     with pytest.raises(WireError, match="more than"):
-        record.apply(where, rows("opt_outs", ["67.0.0.0/8", "", "", 1]))
+        replay.apply(where, rows("opt_outs", ["67.0.0.0/8", "", "", 1]))
 
 
 def test_records_of_a_newer_version_are_passed_over() -> None:
     where = rich()
-    record.apply(where, {"record": "weather", "rows": 3})
+    replay.apply(where, {"record": "weather", "rows": 3})
     assert where.hops == 1
