@@ -147,6 +147,7 @@ class Fleet:
         self.reported: set[str] = set()
         for one in self.load:
             one.start()
+        until(lambda: all(one.lives[0] for one in self.consumers), "every consumer got targets before the first kill")
 
     def kill_some(self, rng: random.Random) -> None:
         """One round: some of the parts at once, in one moment."""
