@@ -79,13 +79,19 @@ def _take(frontier: Frontier, value: dict[str, Any], count: int) -> bool:
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    rest = b""
+    waiting: list[bytes] = []  # of a line; joined once, as a long one comes in many pieces
+    length = 0
     for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        yield from (line for line in whole if line.strip())
-        if len(rest) > LONGEST_LINE:
+        begun, *more = piece.split(b"\n")
+        waiting.append(begun)
+        length += len(begun)
+        if length > LONGEST_LINE:
             raise _too_large(f"a line is longer than {LONGEST_LINE} bytes")
-    if rest.strip():
+        if more:
+            *whole, rest = b"".join(waiting), *more
+            yield from (line for line in whole if line.strip())
+            waiting, length = [rest], len(rest)
+    if (rest := b"".join(waiting)).strip():
         yield rest
 
 
