@@ -10,7 +10,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +27,7 @@ from services.input.core.merging import Merging
 from services.input.core.rations import Rations
 from services.input.core.rotation import Cursor
 from services.input.core.serving import AT_ONCE, Drawn, Keep, Pace, draw
+from services.input.durable import storage, unkept
 from services.input.log import LogError
 from services.input.places import Places
 from services.input.store import Replayed, Store
@@ -90,7 +90,7 @@ class State:
             frontier, log, cursor = self.frontier, self.store.log, drawn.cursor
             ticket = 0 if cursor.fits(0, self._limits.block) else cursor.ticket
         if log and ticket > log.synced:
-            with _storage():
+            with storage():
                 log.sync(ticket)
         return frontier, drawn
 
@@ -120,7 +120,7 @@ class State:
                 if some := self.places.some(self.frontier):
                     log, ticket = self.store.log, self._write_places(some)
         if log and ticket:
-            with _storage():
+            with storage():
                 log.sync(ticket)
 
     def _draw(self, consumer: str, count: int, keep: Keep, pace: Pace | None = None) -> Drawn:
@@ -233,7 +233,7 @@ class State:
                 self.frontier = merging.frontier
         except (LogError, OSError) as error:
             self._doubt(doubt)
-            raise _unkept(error) from error
+            raise unkept(error) from error
 
     def is_empty(self) -> bool:
         """Whether nothing is known."""
@@ -275,7 +275,7 @@ class State:
         frontier.generation = new_generation()
         frontier.file_opt_outs(self.frontier.guard.filed())
         frontier.recall_growth(self.now())
-        with _storage():
+        with storage():
             self.store.write_snapshot(self.store.turn(), columns.pieces(frontier), keep_previous=False)
         self.frontier = frontier
 
@@ -301,7 +301,7 @@ class State:
     def _append(self, value: Record) -> int:
         if self.store.log is None:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not_ready", "the state is not open yet")
-        with _storage():
+        with storage():
             return self.store.log.append(decode.dump(value))
 
     def _keep(self, value: Record | None) -> Callable[[], None]:
@@ -311,7 +311,7 @@ class State:
 
         def wait() -> None:
             if log:
-                with _storage():
+                with storage():
                     log.sync_all() if ticket is None else log.sync(ticket)
 
         return wait
@@ -332,20 +332,3 @@ def _slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
         if begin:
             time.sleep(_TURN_SECONDS)
         yield items[begin : begin + _SLICE]
-
-
-@contextmanager
-def _storage() -> Iterator[None]:
-    try:
-        yield
-    except (LogError, OSError) as error:
-        raise _unkept(error) from error
-
-
-def _unkept(error: Exception) -> Problem:
-    return Problem(
-        HTTPStatus.INSUFFICIENT_STORAGE,
-        "storage",
-        f"this can't be kept now ({one_line(error)}): free space in the state directory; nothing was acknowledged",
-        {"Retry-After": "15"},
-    )
