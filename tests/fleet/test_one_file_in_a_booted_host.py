@@ -59,6 +59,10 @@ def test_it_has_one_privilege(said: dict[str, str]) -> None:
     assert float(said["exposure"]) <= 1.5
 
 
+def test_its_token_comes_as_a_credential(said: dict[str, str]) -> None:
+    assert said["token"] == "600 /run/credentials/hopmap-agent.service/agent-token"
+
+
 def test_again_changes_nothing_and_uninstall_leaves_nothing(said: dict[str, str]) -> None:
     assert said["again"] == "untouched"
     assert said["left"] == "nothing"
