@@ -40,7 +40,8 @@ if pairs:
         for finding in engine.step(0.1):
             done += 1
             answered += finding.ping.received
-            rtts.extend(finding.ping.rtts_ms)
+            if sys.argv[3:]:
+                rtts.extend(finding.ping.rtts_ms)
 rtts.sort()
 print(answered, *(1000 * rtts[int(len(rtts) * part)] for part in (0.5, 0.95, 0.99) if rtts))
 """
@@ -67,15 +68,20 @@ def cpu(command: list[str]) -> tuple[float, float, str]:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall, out
 
 
-Row = tuple[float, float, int, list[float]]
+Row = tuple[float, float, int]
+
+
+def rtts(pairs: int) -> list[float]:
+    """The p50, p95 and p99 of the engine's RTTs in microseconds, from a run of their own."""
+    _, _, out = cpu([sys.executable, "-c", ENGINE, str(pairs), str(FIRST), "rtts"])
+    return [float(word) for word in out.split()[1:]]
 
 
 def python(program: str, pairs: int) -> Row:
-    """CPU and wall microseconds per pair without the start of the interpreter, missing answers, RTT quantiles in us."""
+    """CPU and wall microseconds per pair without the start of the interpreter, and missing answers."""
     start, start_wall, _ = cpu([sys.executable, "-c", program, "0", str(FIRST)])
     used, wall, out = cpu([sys.executable, "-c", program, str(pairs), str(FIRST)])
-    answered, *rtts = map(float, out.split())
-    return 1e6 * (used - start) / pairs, 1e6 * (wall - start_wall) / pairs, pairs - int(answered), rtts
+    return 1e6 * (used - start) / pairs, 1e6 * (wall - start_wall) / pairs, pairs - int(out)
 
 
 def fping(pairs: int) -> Row:
@@ -86,7 +92,7 @@ def fping(pairs: int) -> Row:
         )
         hosts.flush()
         used, wall, out = cpu(["fping", "-a", "-r0", "-i0", "-f", hosts.name])
-    return 1e6 * used / pairs, 1e6 * wall / pairs, pairs - len(out.split()), []
+    return 1e6 * used / pairs, 1e6 * wall / pairs, pairs - len(out.split())
 
 
 def main() -> None:
@@ -110,7 +116,8 @@ def main() -> None:
         wall = median(row[1] for row in rows)
         lost = sum(row[2] for row in rows)
         print(f"{name:<12}{used:>12.1f}{1e6 / wall:>11.0f}{lost:>8}{engine / used:>16.2f}")
-    shown = [f"{median(column):.0f}" for column in zip(*(row[3] for row in found["engine"]), strict=True)]
+    runs = [rtts(options.pairs) for _ in range(options.rounds)]
+    shown = [f"{median(column):.0f}" for column in zip(*runs, strict=True)]
     print(f"the engine's RTTs at that speed, us: p50 {shown[0]}, p95 {shown[1]}, p99 {shown[2]} (loopback: some 5)")
 
 

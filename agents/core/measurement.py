@@ -1,5 +1,6 @@
 """One target measured: pings, and the route when one is answered. Pure; its driver sends, waits and tells."""
 
+from functools import partial
 from typing import NamedTuple
 
 from agents.core.manners import PING
@@ -33,6 +34,10 @@ class Finding(NamedTuple):
     started: float
     ping: Ping
     trace: Trace | None
+
+
+_ping = partial(tuple.__new__, Ping)  # a third of the time that Ping() takes, once per target
+_finding = partial(tuple.__new__, Finding)
 
 
 class Measurement:
@@ -153,8 +158,8 @@ class Measurement:
 
     def finding(self, trace: Trace | None) -> Finding:
         """What came of this flow, told with this route."""
-        ping = Ping(self.protocol, self._sent, self._received, tuple(self._rtts), self._reply_ttl)
-        return Finding(self.job, self.started, ping, trace)
+        ping = _ping((self.protocol, self._sent, self._received, tuple(self._rtts), self._reply_ttl))
+        return _finding((self.job, self.started, ping, trace))
 
     def _ping_answered(self, reply: Reply, rtt_ms: float, *, late: bool) -> None:
         if not reply.of_target:  # a router says that it can't be reached: asking again is no use

@@ -28,7 +28,6 @@ FLOW = 0
 _TICK = NS // 20
 _WHEEL = 256
 _SHORTEST_TIMEOUT_MS, _LONGEST_TIMEOUT_MS = 1000.0, 3000.0
-_SHORTEST_TIMEOUT = NS
 _TIMEOUT_RTTS = 4
 _FIRST_SRTT_MS = 250.0
 _SRTT_GAIN = 0.125  # RFC 6298
@@ -182,6 +181,7 @@ class Engine:
     def _choose(self, most: int, now: int) -> tuple[list[bytes], list[int]]:
         """The packets of at most so many probes that may go now, and the slots that they have been given."""
         ready, ring = self._ready, self._ring
+        held, seconds = not self._manners.lifted, now / NS
         packets: list[bytes] = []
         slots: list[int] = []
         while ready and len(slots) < most:
@@ -190,7 +190,7 @@ class Engine:
                 break
             measurement = ready.popleft()
             ttl = None if measurement.done else measurement.next_ttl()
-            if ttl is None or self._must_wait(measurement, ttl, now):
+            if ttl is None or ((held or measurement.job.expires <= seconds) and self._must_wait(measurement, ttl, now)):
                 measurement.queued = ttl is not None
                 continue
             template = self._trace_template if ttl else self._ping_template
@@ -199,8 +199,8 @@ class Engine:
             packets.append(template.build(slot, checksum, target, ttl or PING_TTL, source))
             slots.append(slot)
             ring.claim(slot, ttl, measurement, template.protocol, checksum)
-            if not self._manners.lifted:
-                self._manners.sent(target, ttl, measurement.distance, now / NS)
+            if held:
+                self._manners.sent(target, ttl, measurement.distance, seconds)
         return packets, slots
 
     def _must_wait(self, measurement: Measurement, ttl: int, now: int) -> bool:
@@ -227,14 +227,15 @@ class Engine:
         """The packets of these slots have left, one after the other since `before`."""
         ring, awaited = self._ring, self._awaited
         took = (self._clock() - before) // len(slots)
-        sent_at = before
+        sent_at, usual = before, self._timeout(self._srtt_ms)
         for slot in slots:
             measurement = ring.owner[slot]
             assert measurement is not None  # only claimed slots are sent
             measurement.queued = False
             measurement.sent()
             ring.sent_at[slot] = sent_at
-            awaited.add(sent_at + self._timeout(measurement), slot)
+            slowest_ms = measurement.slowest_ms
+            awaited.add(sent_at + (self._timeout(slowest_ms) if slowest_ms else usual), slot)
             sent_at += took
         self._bucket.spend(len(slots))
         self.counters.sent += len(slots)
@@ -262,11 +263,11 @@ class Engine:
         self._ring.unclaim(slot)
         return measurement
 
-    def _timeout(self, measurement: Measurement) -> int:
-        patience_ms = _TIMEOUT_RTTS * (measurement.slowest_ms or self._srtt_ms)
-        if patience_ms <= _SHORTEST_TIMEOUT_MS:
-            return _SHORTEST_TIMEOUT
-        return int(min(patience_ms, _LONGEST_TIMEOUT_MS) * 1_000_000)
+    @staticmethod
+    def _timeout(rtt_ms: float) -> int:
+        """How long (ns) to wait for an answer when answers have taken so long."""
+        patience_ms = min(max(_TIMEOUT_RTTS * rtt_ms, _SHORTEST_TIMEOUT_MS), _LONGEST_TIMEOUT_MS)
+        return int(patience_ms * 1_000_000)
 
     def _give_up_on_silent(self, now: int) -> None:
         ring = self._ring
@@ -307,7 +308,8 @@ class Engine:
             self._srtt_ms += _SRTT_GAIN * (rtt_ms - self._srtt_ms)
         if reply.icmp_type or not self._manners.lifted:
             self._mind(measurement, ttl, reply, arrived)
-        measurement.answered(ttl, ring.as_sent(slot, reply), rtt_ms, late=late)
+            reply = ring.as_sent(slot, reply)
+        measurement.answered(ttl, reply, rtt_ms, late=late)
         self._go_on(measurement, arrived)
 
     def _mind(self, measurement: Measurement, ttl: int, reply: Reply, arrived: int) -> None:
@@ -344,7 +346,7 @@ class Engine:
         if following is None:
             if job.packets:
                 self._manners.revoke(job.address)
-            self._findings += measurement.findings()
+            self._findings += (measurement.finding(None),) if walk is None else measurement.findings()
         else:
             checksum = self._flows.checksum(job.address, following.flow)
             self._begin(measurement.further(following, self._wall(), checksum))

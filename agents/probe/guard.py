@@ -57,16 +57,12 @@ class Guard:
         else:
             self.reach = "loopback only, for want of a contact"
         # First octets without a single special address in them need no further look: most of the space.
-        self._quick = bytes(self._public and not _SPECIAL_OCTETS[octet] for octet in range(256))
+        self._quick = bytearray(self._public and not _SPECIAL_OCTETS[octet] for octet in range(256))
+        self._quick[_LOOPBACK_OCTET] = self.device is None  # bound to the lab's device, loopback can't be reached
 
     def allows(self, address: int) -> bool:
         """Whether a probe to this u32 may leave."""
-        octet = address >> 24
-        if self._quick[octet]:
-            return True
-        if octet == _LOOPBACK_OCTET:
-            return self.device is None  # bound to the lab's device, loopback can't be reached
-        return self._public and special_use(address) is None
+        return bool(self._quick[address >> 24]) or (self._public and special_use(address) is None)
 
     def passes(self, packets: Sequence[bytes]) -> int:
         """How many IPv4 packets may leave before the first that may not, by the destinations in their headers."""
