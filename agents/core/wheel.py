@@ -30,6 +30,12 @@ class Wheel(Generic[T]):
         self._buckets[tick % len(self._buckets)].append((tick, item))
         self._count += 1
 
+    def add_all(self, due: int, items: list[T]) -> None:
+        """The same for many at once."""
+        tick = max(self._next, -(-due // self._tick))
+        self._buckets[tick % len(self._buckets)].extend([(tick, item) for item in items])
+        self._count += len(items)
+
     def take(self, now: int) -> list[T]:
         """Everything that has come due by `now`, in the order of its ticks."""
         last = now // self._tick

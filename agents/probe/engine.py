@@ -227,16 +227,20 @@ class Engine:
         """The packets of these slots have left, one after the other since `before`."""
         ring, awaited = self._ring, self._awaited
         took = (self._clock() - before) // len(slots)
-        sent_at, usual = before, self._timeout(self._srtt_ms)
+        sent_at = before
+        fresh = []  # they have no RTT of their own yet
         for slot in slots:
             measurement = ring.owner[slot]
             assert measurement is not None  # only claimed slots are sent
             measurement.queued = False
             measurement.sent()
             ring.sent_at[slot] = sent_at
-            slowest_ms = measurement.slowest_ms
-            awaited.add(sent_at + (self._timeout(slowest_ms) if slowest_ms else usual), slot)
+            if measurement.slowest_ms:
+                awaited.add(sent_at + self._timeout(measurement.slowest_ms), slot)
+            else:
+                fresh.append(slot)
             sent_at += took
+        awaited.add_all(sent_at + self._timeout(self._srtt_ms), fresh)
         self._bucket.spend(len(slots))
         self.counters.sent += len(slots)
         self.counters.sent_bytes += sum(map(len, packets[: len(slots)]))

@@ -44,3 +44,15 @@ def test_what_is_due_already_comes_at_the_next_tick() -> None:
     assert wheel.take(1005) == []
     wheel.add(3, "late")
     assert wheel.take(1010) == ["late"]
+
+
+def test_many_are_added_as_each_alone() -> None:
+    one_by_one, at_once = Wheel[int](1000, 10, 8), Wheel[int](1000, 10, 8)
+    for due, items in ((990, [1]), (1015, [2, 3]), (1400, [4, 5]), (1200, [])):
+        at_once.add_all(due, items)
+        for item in items:
+            one_by_one.add(due, item)
+    assert len(at_once) == len(one_by_one) == 5
+    for now in range(1000, 1500, 7):
+        assert at_once.take(now) == one_by_one.take(now)
+    assert len(at_once) == 0
