@@ -8,6 +8,7 @@ from agents.clock import steady_ns
 from agents.config import AgentSettings
 from agents.core.optouts import OptOuts, read_prefixes
 from agents.core.pace import per_near_hop, per_network
+from agents.core.trace import LIMITS
 from agents.probe.engine import EngineSettings
 from agents.probe.guard import Guard, LiveNamespace
 from agents.probe.lab_socket import LabSocket
@@ -35,6 +36,7 @@ def engine_settings(settings: AgentSettings, instance: str) -> EngineSettings:
         packets_per_second=rates.packets_per_second,
         per_network=per_network(rates.per_prefix_per_second),
         per_near_hop=per_near_hop(rates.per_router_per_second),
+        trace=LIMITS._replace(on_the_way=settings.trace_news, across=settings.trace_news),
     )
 
 

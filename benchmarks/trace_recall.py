@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from agents.core.measurement import Finding, Job
-from agents.core.trace import LIMITS
+from agents.core.trace import LIMITS, TraceLimits
 from agents.probe.engine import Engine, EngineSettings
 from agents.probe.guard import Guard, LiveNamespace
 from agents.probe.kernel import KernelTransport
@@ -28,7 +28,7 @@ IDENTIFIER = 0x6870
 AGENT = "bench"
 
 
-def trace_all(targets: list[int], rate: float, out: TextIO) -> Engine:
+def trace_all(targets: list[int], rate: float, limits: TraceLimits, out: TextIO) -> Engine:
     """Measure every target through this namespace's lab device, a result a line into `out`."""
     transport = KernelTransport(IDENTIFIER, Guard("", LiveNamespace()))
     settings = EngineSettings(
@@ -37,19 +37,20 @@ def trace_all(targets: list[int], rate: float, out: TextIO) -> Engine:
         packets_per_second=rate,
         per_network=None,
         per_near_hop=None,
-        trace=LIMITS,
+        trace=limits,
     )
     engine = Engine(transport, settings)
-    waiting, done = iter(targets), 0
-    while done < len(targets):
+    waiting, written, more = iter(targets), 0, True
+    while more or engine.in_hand:
         for _ in range(engine.room()):
             target = next(waiting, None)
+            more = target is not None
             if target is None:
                 break
-            engine.submit(Job(target, time.monotonic() + 600.0))
+            engine.submit(Job(target, time.monotonic() + 600.0, max_hops=limits.max_hops))
         for finding in engine.step(0.5):
-            done += 1
-            out.write(json.dumps(encode_result(as_result(finding, done))) + "\n")
+            written += 1
+            out.write(json.dumps(encode_result(as_result(finding, written))) + "\n")
     transport.close()
     return engine
 
@@ -72,19 +73,19 @@ def stamp(when: datetime) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
 
 
-def inside(folder: Path, rate: float) -> None:
+def inside(folder: Path, rate: float, limits: TraceLimits) -> None:
     """What runs in the lab: first the agent's engine, then scamper, over the same list."""
     targets = [number(line) for line in (folder / "targets.txt").read_text().split()]
     figures: dict[str, dict[str, float]] = {}
     began, used = time.monotonic(), time.process_time()
     with (folder / "hopmap.ndjson").open("w") as out:
-        engine = trace_all(targets, rate, out)
+        engine = trace_all(targets, rate, limits, out)
     figures["hopmap"] = {"seconds": time.monotonic() - began, "cpu": time.process_time() - used}
     print(engine.counters, file=sys.stderr)
     began = time.monotonic()
     pace = ["-p", str(int(rate)), "-w", "1000"]
     where = ["-O", "json", "-o", str(folder / "scamper.json"), "-f", str(folder / "targets.txt")]
-    subprocess.run(["scamper", *pace, *where, "-c", f"trace -P icmp-paris -q 2 -m {LIMITS.max_hops}"], check=True)
+    subprocess.run(["scamper", *pace, *where, "-c", f"trace -P icmp-paris -q 2 -m {limits.max_hops}"], check=True)
     figures["scamper"] = {"seconds": time.monotonic() - began, "cpu": 0.0}
     (folder / "figures.json").write_text(json.dumps(figures))
 
@@ -102,6 +103,7 @@ def outside(options: argparse.Namespace, folder: Path) -> None:
     listed = hopmap("lab", "targets", "--count", str(options.targets), "--one-per-24", *alive, *world)
     (folder / "targets.txt").write_text(listed)
     again = [sys.executable, __file__, "--inside", str(folder), "--rate", str(options.rate)]
+    again += ["--news", str(options.news), "--max-hops", str(options.max_hops)]
     truth = folder / "truth.jsonl"
     hopmap("lab", "--quiet", *world, "--loss", str(options.loss), "--truth", str(truth), "--", *again)
     files = [str(folder / "hopmap.ndjson"), str(folder / "scamper.json")]
@@ -127,11 +129,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="which world")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--loss", type=float, default=0.0)
+    parser.add_argument("--news", type=float, default=LIMITS.across, help="the agent's trace_news")
+    parser.add_argument("--max-hops", type=int, default=LIMITS.max_hops, help="both")
     parser.add_argument("--dead-too", action="store_true", help="also targets that do not answer")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
-        inside(options.inside, options.rate)
+        limits = LIMITS._replace(max_hops=options.max_hops, on_the_way=options.news, across=options.news)
+        inside(options.inside, options.rate, limits)
         return
     with tempfile.TemporaryDirectory() as folder:
         outside(options, Path(folder))
