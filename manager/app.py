@@ -1,17 +1,24 @@
-"""The manager's application: the overview page, its JSON, the files they load, and the headers of them all."""
+"""The manager's application: every page behind the gate, the files they load, and the headers of them all."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import bottle
 
-from hopmap import __version__
 from hopmap.wire import decode
 from manager import static_files
+from manager.auth.door import Door
+from manager.auth.gate import PUBLIC, Gate
 from manager.networks import Networks
 from manager.pages import overview
+from manager.pages.account import AccountPages
+from manager.pages.login import LoginPages
+from manager.pages.paper import Paper
+from manager.pages.people import PeoplePages
+from manager.pages.set_up import SetUpPages
 from manager.watch import View
 from services.chassis import auth
 from services.chassis.app import JSON, Service, make_app
@@ -30,28 +37,47 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-_LOCAL_NAMES = frozenset({"", "localhost", "127.0.0.1", "[::1]"})
 
 
-def manager_app(service: Service, view: Callable[[], View], networks: Networks) -> bottle.Bottle:
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the pages are found: the public name, empty on this machine alone; the URL that links begin with."""
+
+    domain: str
+    url: str
+
+    def headers(self) -> dict[str, str]:
+        """The headers of every answer; under the public name browsers are told to come by TLS only."""
+        return HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if self.domain else {})
+
+
+def manager_app(
+    service: Service, view: Callable[[], View], networks: Networks, door: Door, site: Site
+) -> bottle.Bottle:
     """The application; `view` gives the newest round of the watch."""
     app = make_app(service)
     static = static_files.load(_HERE / "static")
-    page = bottle.SimpleTemplate((_HERE / "templates" / "overview.html").read_text(encoding="utf-8"))
+    paper = Paper(_HERE / "templates", f"/static/{static.digest}")
+    gate = Gate(door, site.domain, paper.error)
     latest = _Latest(view, networks)
 
-    app.add_hook("before_request", _refuse_foreign_hosts)
-    app.add_hook("after_request", lambda: bottle.response.headers.update(HEADERS))
+    app.install(gate)
+    app.add_hook("before_request", gate.refuse_foreign_hosts)
+    app.add_hook("after_request", lambda: bottle.response.headers.update(site.headers()))
+    for pages in (
+        LoginPages(door, gate, paper),
+        SetUpPages(door, gate, paper),
+        AccountPages(door, gate, paper),
+        PeoplePages(door, gate, paper, site.url),
+    ):
+        pages.install(app)
 
-    @app.get("/", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
+    @app.get("/", scope=auth.OPEN, role="viewer", page=True)  # type: ignore[untyped-decorator] # bottle has no types
     def overview_page() -> bottle.HTTPResponse:
         value, _, _ = latest.get()
-        html = page.render(it=value, static=f"/static/{static.digest}", version=__version__, **_WORDS)
-        return bottle.HTTPResponse(
-            html, HTTPStatus.OK, {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"}
-        )
+        return paper.page("overview.html", it=value, **_WORDS)
 
-    @app.get("/api/v1/overview", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
+    @app.get("/api/v1/overview", scope=auth.OPEN, role="viewer")  # type: ignore[untyped-decorator] # bottle has no types
     def overview_json() -> bottle.HTTPResponse:
         _, content, tag = latest.get()
         headers = {"ETag": tag, "Cache-Control": "no-cache"}
@@ -59,7 +85,7 @@ def manager_app(service: Service, view: Callable[[], View], networks: Networks) 
             return bottle.HTTPResponse(b"", HTTPStatus.NOT_MODIFIED, headers)
         return bottle.HTTPResponse(content, HTTPStatus.OK, headers | {"Content-Type": JSON})
 
-    @app.get("/static/<digest>/<name>", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
+    @app.get("/static/<digest>/<name>", scope=auth.OPEN, role=PUBLIC)  # type: ignore[untyped-decorator] # bottle has no types
     def static_file(digest: str, name: str) -> bottle.HTTPResponse:
         found = static.files.get(name)
         if found is None or digest != static.digest:
@@ -89,18 +115,6 @@ class _Latest:
         found = value, content, f'"{view.number}-{view.at:.3f}"'
         self._made = view.number, found
         return found
-
-
-def _refuse_foreign_hosts() -> None:
-    """A name that points at loopback must not let a stranger's page read ours (DNS rebinding)."""
-    host = bottle.request.get_header("Host", "").lower()
-    name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
-    if name not in _LOCAL_NAMES:
-        raise bottle.HTTPResponse(
-            decode.dump({"error": "misdirected", "detail": "these pages answer to localhost and 127.0.0.1 only"}),
-            HTTPStatus.MISDIRECTED_REQUEST,
-            {"Content-Type": JSON},
-        )
 
 
 def grouped(value: float | None) -> str:

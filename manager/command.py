@@ -1,39 +1,69 @@
 """`hopmap manager`: the one place where its parts are put together."""
 
+import contextlib
+import sys
 from pathlib import Path
 
 from hopmap import __version__, config, logs
 from hopmap.data import asn
-from hopmap.identity import instance_id
+from hopmap.identity import instance_id, write_whole
 from hopmap.wire.service_info import ServiceInfo
-from manager.app import manager_app
+from manager import keeping
+from manager.app import Site, manager_app
+from manager.auth import opening
 from manager.config import ManagerSettings
+from manager.holding import held
 from manager.networks import Networks
 from manager.watch import Watch, steady_clock
 from services.chassis import listen
 from services.chassis.app import Service
 
-EXAMPLES = """\
+LINK_FILE = "link"
+EXAMPLES = f"""\
   hopmap manager                                       pages on http://127.0.0.1:8080/
   hopmap manager --port 8000 --inputs http://127.0.0.1:8080 --outputs http://127.0.0.1:8091
   hopmap manager --port 8000 --inputs unix:///run/hopmap/input.sock
-"""
+{keeping.EXAMPLES}"""
 
 
 def run(argv: list[str]) -> int:
-    """Serve the pages until SIGTERM. Exit code 0."""
+    """Serve the pages until SIGTERM, or one of the commands of `keeping`. Exit code 0."""
+    if argv and argv[0] in keeping.COMMANDS:
+        return keeping.run(argv)
     flags = config.parser("manager", "The web pages: what grows, who measures, how the services are.", EXAMPLES)
     config.add_flags(flags, ManagerSettings)
     settings = config.load(ManagerSettings, "manager", flags.parse_args(argv), config.environment())
     where = settings.listen_on()
     logs.start("manager", verbose=settings.verbose)
+    with held(Path(settings.state_dir)):
+        return _serve(settings, where)
+
+
+def _serve(settings: ManagerSettings, where: list[listen.Address]) -> int:
+    state_dir = Path(settings.state_dir)
+    log_file = Path(settings.log_file) if settings.log_file else None
+    door = opening.open_door(state_dir, config.environment(), by_link=settings.sign_in == "link", log_file=log_file)
     watch = Watch(settings, steady_clock())
     service = Service(
-        info=ServiceInfo("manager", __version__, instance_id(Path(settings.state_dir), "manager"), ("overview",)),
+        info=ServiceInfo("manager", __version__, instance_id(state_dir, "manager"), ("overview",)),
         statistics=lambda: {"rounds": watch.view.number, "services": len(watch.view.services)},
         unready=lambda: None,
     )
-    app = manager_app(service, lambda: watch.view, Networks(asn.load()))
+    site = Site((settings.domain or "").lower(), settings.site())
+    app = manager_app(service, lambda: watch.view, Networks(asn.load()), door, site)
     listeners = [listen.Listener(app, address, listen.Bounds(body_bytes=1 << 20)) for address in where]
+    words = opening.first_words(door, site.url)
+    if words:
+        sys.stderr.write(f"hopmap manager: {words}\n")
+    link = state_dir / LINK_FILE
+    if door.by_link:
+        write_whole(link, f"{site.url}/in?token={door.link_token}\n".encode())
     watch.start()
-    return listen.run(service, listeners, watch.close)
+
+    def close() -> None:
+        watch.close()
+        door.sessions.close()
+        with contextlib.suppress(OSError):
+            link.unlink(missing_ok=True)
+
+    return listen.run(service, listeners, close)

@@ -71,7 +71,7 @@ def _run_parts(settings: UpSettings, places: Places, stop: threading.Event) -> i
         for part in plan(settings, places):
             _start(crew, part, stop, screen)
         if not stop.is_set():
-            _watch(settings, crew, stop, screen)
+            _watch(settings, places, crew, stop, screen)
     except PartEnded as ended:
         return _tell_end(ended)
     finally:
@@ -112,9 +112,9 @@ def _said(part: Part, child: Child) -> str:
     return "" if part.ready else "; ".join(child.tail(1))
 
 
-def _watch(settings: UpSettings, crew: Crew, stop: threading.Event, screen: view.Screen) -> None:
+def _watch(settings: UpSettings, places: Places, crew: Crew, stop: threading.Event, screen: view.Screen) -> None:
     """Show the numbers until asked to stop; PartEnded when a part dies."""
-    url = f"http://127.0.0.1:{settings.manager_port}/"
+    url = places.way_in() or f"http://127.0.0.1:{settings.manager_port}/"
     screen.say(f"\n  hopmap is running: open {url}\n")
     table, rates = asn.load(), Rates()
 

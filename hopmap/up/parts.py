@@ -48,6 +48,13 @@ class Places:
         """URL by which every namespace reaches the output service."""
         return f"unix://{self.sockets}/output.sock"
 
+    def way_in(self) -> str:
+        """The link that signs in to the pages, which the manager has written down; empty when it has not."""
+        try:
+            return (self.data / "manager" / "link").read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
     def agent_config(self, worker: int | str) -> Path:
         """The configuration file of an agent."""
         return self.data / "agents" / f"agent-{worker}.yaml"
@@ -116,6 +123,7 @@ def _manager(settings: UpSettings, places: Places) -> Part:
     argv = _hopmap(
         "manager",
         f"--port={settings.manager_port}",
+        "--sign-in=link",
         f"--state-dir={places.data}/manager",
         f"--inputs=http://127.0.0.1:{settings.input_port}",
         f"--outputs=http://127.0.0.1:{settings.output_health_port}",

@@ -172,6 +172,7 @@ async function poll() {
   clearTimeout(state.timer);
   try {
     const answer = await fetch("/api/v1/overview", { headers: state.tag ? { "If-None-Match": state.tag } : {}, cache: "no-store", signal: AbortSignal.timeout(8000) });
+    if (answer.status === 401) return location.reload(); // the session has ended: the way in is told there
     if (answer.status !== 304) {
       if (!answer.ok) throw new Error(`status ${answer.status}`);
       state.tag = answer.headers.get("ETag") ?? "";

@@ -117,7 +117,7 @@ def free_port() -> int:
 
 @dataclass
 class RunningManager:
-    """A manager process: its URL, and the services it watches."""
+    """A manager process: the link that signs in to it, and the services it watches."""
 
     url: str
     services: FakeServices
@@ -132,11 +132,11 @@ def manager(tmp_path: Path) -> Iterator[RunningManager]:
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "hopmap", "manager", f"--port={port}", f"--inputs={behind}", f"--outputs={behind}",
-         "--poll-seconds=0.3", f"--state-dir={tmp_path}/manager"],
+         "--poll-seconds=0.3", "--sign-in=link", f"--state-dir={tmp_path}/manager"],
     )  # fmt: skip
     try:
         _wait_for(f"http://127.0.0.1:{port}/ready", process)
-        yield RunningManager(f"http://127.0.0.1:{port}/", services, process)
+        yield RunningManager((tmp_path / "manager" / "link").read_text().strip(), services, process)
     finally:
         process.terminate()
         process.wait(10)

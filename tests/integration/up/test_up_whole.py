@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -41,8 +42,17 @@ class Run:
     def ask(self, name: str, path: str) -> Any:
         """The JSON at a part's port, None while it can't be had."""
         with suppress(Unreachable), Client(Endpoint.parse(f"http://127.0.0.1:{self.ports[name]}")) as client:
-            return json.loads(client.request("GET", path).body)
+            return json.loads(client.request("GET", path, headers=self.cookie() if name == "manager" else {}).body)
         return None
+
+    def cookie(self) -> dict[str, str]:
+        """What a browser has after it has opened the link that was printed."""
+        link = re.search(r"http://127\.0\.0\.1:\d+(/in\?token=\S+)", self.out.read_text())
+        assert link
+        with Client(Endpoint.parse(f"http://127.0.0.1:{self.ports['manager']}")) as client:
+            given = client.request("GET", link[1])
+        assert (given.status, given.headers["location"]) == (303, "/")
+        return {"Cookie": given.headers["set-cookie"].partition(";")[0]}
 
     def wait(self, what: str, true: Callable[[], object], seconds: float) -> None:
         """Until `true`; fails when that takes too long or the run ends before."""
@@ -53,7 +63,7 @@ class Run:
             time.sleep(0.1)
 
     def running(self) -> None:
-        self.wait("URL", lambda: f"http://127.0.0.1:{self.ports['manager']}/" in self.out.read_text(), URL_WITHIN)
+        self.wait("URL", lambda: f"http://127.0.0.1:{self.ports['manager']}/in?token=" in self.out.read_text(), URL_WITHIN)
 
     def processes(self) -> dict[int, str]:
         """Pids and network namespaces of whatever names our data directory on its command line."""

@@ -30,7 +30,7 @@ def test_a_unix_socket_is_listened_on() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.org", "::"])
 def test_beyond_loopback_is_refused_with_a_way_out(host: str) -> None:
-    with pytest.raises(UserError, match=r"no login yet.*SSH tunnel"):
+    with pytest.raises(UserError, match=r"must not travel in plain HTTP.*SSH tunnel"):
         settings(host=host).listen_on()
 
 
@@ -42,3 +42,29 @@ def test_a_url_that_is_none_is_refused() -> None:
 def test_too_many_services_are_refused() -> None:
     with pytest.raises(UserError, match=f"{MOST_WATCHED} can be watched"):
         settings(inputs=[f"http://127.0.0.1:{port}" for port in range(1000, 1000 + MOST_WATCHED)])
+
+
+@pytest.mark.parametrize(
+    "domain", ["x", "a b.fi", "http://x.fi", "x.fi/", "-a.fi", "x..fi", "a.1", "x.fi\n", "a" * 64 + ".fi"]
+)
+def test_a_domain_that_is_none_is_refused(domain: str) -> None:
+    with pytest.raises(UserError, match="is no name such as"):
+        settings(domain=domain)
+
+
+def test_links_begin_with_where_the_pages_are() -> None:
+    assert settings(port="8123").site() == "http://127.0.0.1:8123"
+    assert settings(domain="Hopmap.Example.org").site() == "https://hopmap.example.org"
+    assert settings(port="0", unix="/run/m.sock").site() == "http://localhost"
+
+
+def test_the_link_of_a_run_is_for_this_machine_alone() -> None:
+    assert settings(sign_in="link").sign_in == "link"
+    with pytest.raises(UserError, match="for this machine alone"):
+        settings(sign_in="link", domain="hopmap.example.org")
+
+
+def test_names_of_the_environment() -> None:
+    environ = {"DYFI_DOMAIN": "x.dy.fi", "LOG_FILE": "/var/log/hopmap.log"}
+    found = config.load(ManagerSettings, "manager", argparse.Namespace(), environ)
+    assert (found.domain, found.log_file) == ("x.dy.fi", "/var/log/hopmap.log")

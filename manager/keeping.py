@@ -1,0 +1,128 @@
+"""`hopmap manager backup | restore | rotate-key | audit | link`: what is done with a manager's directory by hand."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hopmap import config
+from hopmap.config import Parser
+from hopmap.errors import UserError
+from manager import archive, audit
+from manager.auth import opening
+from manager.auth.links import INVITED_SECONDS
+from manager.config import ManagerSettings
+from manager.core import users
+from manager.holding import held
+from manager.vault import open_vault
+
+EXAMPLES = """\
+  hopmap manager backup manager.tar.gz          vault (sealed) and audit log, also while it runs; the key is not in it
+  hopmap manager restore manager.tar.gz         put them back; --verify only says whether it could be
+  hopmap manager rotate-key                     seal the vault with a new key
+  hopmap manager audit verify                   follow the audit log's chain to its end
+  hopmap manager link alice                     a one-time link by which alice sets password and authenticator anew
+"""
+
+
+def run(argv: list[str]) -> int:
+    """One of these commands. Exit code 0, or 2 with the reason."""
+    name, *rest = argv
+    flags = config.parser(f"manager {name}", _ABOUT[name], EXAMPLES)
+    config.add_flags(flags, ManagerSettings)
+    return COMMANDS[name](flags, rest)
+
+
+def _backup(flags: Parser, argv: list[str]) -> int:
+    flags.add_argument("file", metavar="FILE", help="the archive to write")
+    state_dir, given = _read(flags, argv)
+    manifest = archive.backup(state_dir, Path(given["file"]), config.environment(), os.urandom)
+    _say(f"{given['file']}: {manifest['records']} records, write {manifest['generation']}, key {manifest['key']}; keep")
+    _say("the key (SERVER_KEY, or the file server-key) in another place: without it the backup can't be opened")
+    return 0
+
+
+def _restore(flags: Parser, argv: list[str]) -> int:
+    flags.add_argument("file", metavar="FILE", help="a backup, or a vault file alone")
+    flags.add_argument("--verify", action="store_true", help="only say whether it could be restored")
+    state_dir, given = _read(flags, argv)
+    with held(state_dir):
+        header = archive.restore(
+            Path(given["file"]), state_dir, config.environment(), os.urandom, verify_only=given["verify"]
+        )
+    if given["verify"]:
+        _say(f"{given['file']} is whole and opens with this key: write {header.generation}")
+        return 0
+    _say(f"restored as write {header.generation}; all sessions are ended, and recovery codes used since count again:")
+    _say("have new ones made")
+    return 0
+
+
+def _rotate_key(flags: Parser, argv: list[str]) -> int:
+    state_dir, _ = _read(flags, argv)
+    with held(state_dir):
+        fresh = archive.rotate_key(state_dir, config.environment(), os.urandom)
+        audit.Audit(state_dir, fresh, opening.REAL_CLOCKS.today, os.urandom).change("console", "key_rotated", {})
+    _say(f"the vault is sealed with the key {fresh.key_id} now; older backups need the key that they were made with")
+    return 0
+
+
+def _audit(flags: Parser, argv: list[str]) -> int:
+    flags.add_argument("what", choices=["verify", "show"], help="follow the whole chain, or show the newest entries")
+    state_dir, given = _read(flags, argv)
+    path = state_dir / audit.FILE
+    if given["what"] == "show":
+        for entry in reversed(audit.read_newest(path, 50)):
+            _say(" ".join(f"{name}={value}" for name, value in entry.items() if name not in {"mac", "n"}))
+        return 0
+    if not (state_dir / "vault").exists():
+        raise UserError(f"{state_dir} holds no vault: give the manager's directory with --state-dir")
+    head = audit.verify(path, open_vault(state_dir, config.environment(), os.urandom))
+    _say(f"{path}: {head.count} entries, every one genuine, none missing")
+    return 0
+
+
+def _link(flags: Parser, argv: list[str]) -> int:
+    flags.add_argument("name", metavar="NAME", help="whose link; a new name becomes an admin")
+    settings_of, given = _settings(flags, argv)
+    fault = users.name_fault(given["name"])
+    if fault:
+        raise UserError(fault)
+    with held(Path(settings_of.state_dir)):
+        door = opening.open_door(Path(settings_of.state_dir), config.environment())
+        user = door.accounts.get(given["name"])
+        token = door.links.make("console", user.role if user else "admin", given["name"], INVITED_SECONDS)
+        door.sessions.close()
+    _say(f"{settings_of.site()}/set-up?token={token}")
+    return 0
+
+
+def _read(flags: Parser, argv: list[str]) -> tuple[Path, dict[str, Any]]:
+    settings_of, given = _settings(flags, argv)
+    return Path(settings_of.state_dir), given
+
+
+def _settings(flags: Parser, argv: list[str]) -> tuple[ManagerSettings, dict[str, Any]]:
+    given = flags.parse_args(argv)
+    return config.load(ManagerSettings, "manager", given, config.environment()), vars(given)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+COMMANDS: dict[str, Callable[[Parser, list[str]], int]] = {
+    "backup": _backup,
+    "restore": _restore,
+    "rotate-key": _rotate_key,
+    "audit": _audit,
+    "link": _link,
+}
+_ABOUT = {
+    "backup": "Write the vault and the audit log into one file.",
+    "restore": "Put a backup in the place of what is there; the manager must not run.",
+    "rotate-key": "Seal the vault with a new key; the manager must not run.",
+    "audit": "Look at the audit log.",
+    "link": "Make a one-time link for a user; the manager must not run.",
+}

@@ -1,0 +1,53 @@
+"""What every page is printed with: templates that escape by default, the frame around them, the headers."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import bottle
+
+from hopmap import __version__
+from manager.auth import gate
+from manager.auth.door import Visitor
+from manager.core import users
+
+_HTML = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"}
+
+
+class Paper:
+    """Prints pages of the templates in a directory; `static` is the path of the files that they load."""
+
+    def __init__(self, templates: Path, static: str) -> None:
+        self._templates = {
+            path.name: bottle.SimpleTemplate(name=path.name, lookup=[str(templates)])
+            for path in sorted(templates.glob("*.html"))
+        }
+        self._static = static
+
+    def page(self, template: str, code: int = HTTPStatus.OK, **values: Any) -> bottle.HTTPResponse:
+        """A page for whoever asks."""
+        visitor: Visitor = bottle.request.environ.get("hopmap.visitor", Visitor())
+        html = self._templates[template].render(
+            **values,
+            static=self._static,
+            version=__version__,
+            visitor=visitor,
+            may=users.may,
+            moment=moment,
+            form_field=gate.FORM,
+        )
+        return bottle.HTTPResponse(html, code, _HTML)
+
+    def error(self, status: int, sentence: str, headers: Mapping[str, str]) -> bottle.HTTPResponse:
+        """A page that says why not."""
+        response = self.page("error.html", status, sentence=sentence, status=status, path=bottle.request.path)
+        for name, value in headers.items():
+            response.set_header(name, value)
+        return response
+
+
+def moment(at: float) -> str:
+    """Seconds since 1970 for people: a day and a minute, in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
