@@ -1,5 +1,7 @@
 """What the input service asks an agent to probe: the address, why, hints, and for how long the order stands."""
 
+import binascii
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,6 +9,9 @@ from hopmap.wire import decode
 
 SCHEMA = 1
 MAX_TARGETS = 1_000
+DIGEST = 3  # bytes that stand for an interface in the hint `passed`
+MOST_PASSED = 64
+_SPREAD = 0x9E3779B1  # 2^32 / the golden ratio: neighbouring addresses end up apart
 _LONGEST_LEASE = 86_400.0
 
 
@@ -31,6 +36,28 @@ class Target:
     lease_seconds: float
     why: Why
     hints: dict[str, Any] = field(default_factory=dict)
+
+
+def digest(interface: int) -> bytes:
+    """Three bytes for a u32 address: with 24 in a hint, another one is taken for one of them once in 700,000."""
+    return ((interface * _SPREAD & 0xFFFFFFFF) >> 8).to_bytes(DIGEST, "big")
+
+
+def encode_passed(interfaces: Iterable[int]) -> str:
+    """The hint `passed`: digests of interfaces (u32) that others passed on the way to the target's /24, in base64."""
+    return binascii.b2a_base64(b"".join(map(digest, interfaces)), newline=False).decode("ascii")
+
+
+def decode_passed(hints: dict[str, Any]) -> bytes:
+    """The digests in a target's hints, one after the other; none where the hint is missing or not to be read."""
+    given = hints.get("passed")
+    if not isinstance(given, str) or len(given) > MOST_PASSED * 4:
+        return b""
+    try:
+        found = binascii.a2b_base64(given, strict_mode=True)
+    except ValueError:
+        return b""
+    return found if len(found) % DIGEST == 0 else b""
 
 
 def decode_targets(value: object) -> tuple[Target, ...]:

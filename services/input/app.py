@@ -20,7 +20,7 @@ from hopmap.wire.feedback import (
     encode_feedback_answer,
     encode_hops_answer,
 )
-from hopmap.wire.target import MAX_TARGETS, Target, Why, encode_targets
+from hopmap.wire.target import DIGEST, MAX_TARGETS, Target, Why, encode_passed, encode_targets
 from services.chassis import auth, body
 from services.chassis.app import JSON, Service, answer, make_app
 from services.chassis.problem import Problem, bad_request
@@ -35,19 +35,21 @@ BODY_BYTES = 4 << 20
 CONTROL_BYTES = 16 << 20
 UNPACKED_BYTES = 32 << 20
 STOPPED_WAIT = 15
+_INTERFACE_BYTES = DIGEST * 4 // 3  # in base64
 _MODES = ("empty", "replace", "merge")
 
 
 class Lending(NamedTuple):
     """How targets are lent out: for how long, and how many packets of the fleet (per second, of one lease) a /24 gets.
 
-    A rate of 0 lifts that cap.
+    A rate of 0 lifts that cap. `hint_bytes` bounds the hint on interfaces that others passed; 0 leaves it away.
     """
 
     lease_seconds: int
     per_prefix_per_second: float
     packets_per_lease: int
     inputs: int
+    hint_bytes: int
 
 
 def make(service: Service, state: State, lending: Lending, *, import_bytes: int) -> bottle.Bottle:
@@ -86,7 +88,7 @@ class _Calls:
         if not drawn.targets:
             return _nothing(drawn.retry_after)
         if JSON in bottle.request.get_header("Accept", ""):
-            targets = tuple(_target(frontier, *one, self._lease) for one in drawn.targets)
+            targets = tuple(_target(frontier, *one, self._lending) for one in drawn.targets)
             return answer(encode_targets(targets))
         text = "".join(f"{addresses.text(address)}\n" for address, _ in drawn.targets)
         return bottle.HTTPResponse(
@@ -112,7 +114,7 @@ class _Calls:
             found = self._state.rations.take(consumer, count, given, self._state.now(), draw)
         frontier = self._state.frontier
         targets = tuple(
-            _target(frontier, address, frontier.known.place(address), self._lease, given.packets)
+            _target(frontier, address, frontier.known.place(address), self._lending, given.packets)
             for address in found.targets
             if not frontier.guard.opted_out(address)  # it may have been while it waited
         )
@@ -234,12 +236,13 @@ def _whole(key: str, default: int, low: int, high: int) -> int:
     return int(given)
 
 
-def _target(frontier: Frontier, address: int, row: int, lease: int, packets: int = 0) -> Target:
-    near = frontier.near.get(address)
-    hints: dict[str, Any] = {"near": [addresses.text(one) for one in near]} if near else {}
+def _target(frontier: Frontier, address: int, row: int, lending: Lending, packets: int = 0) -> Target:
+    most = lending.hint_bytes // _INTERFACE_BYTES
+    passed = frontier.passed.on_the_way_to(address)[-most:] if most else None
+    hints: dict[str, Any] = {"passed": encode_passed(passed)} if passed else {}
     if packets:
         hints["packets"] = packets
-    return Target(addresses.text(address), lease, _why(frontier, address, row), hints)
+    return Target(addresses.text(address), lending.lease_seconds, _why(frontier, address, row), hints)
 
 
 def _why(frontier: Frontier, address: int, row: int) -> Why:

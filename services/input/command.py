@@ -60,7 +60,13 @@ def run(argv: list[str]) -> int:
     service = Service(info, lambda: status(state), state.failure, tokens)
     metrics.register(service.registry, state)
     import_bytes = given.max_import_mb << 20
-    lending = app.Lending(given.lease_seconds, given.per_prefix_per_second, given.packets_per_lease, given.inputs)
+    lending = app.Lending(
+        given.lease_seconds,
+        given.per_prefix_per_second,
+        given.packets_per_lease,
+        given.inputs,
+        given.hint_bytes,
+    )
     wsgi = app.make(service, state, lending, import_bytes=import_bytes)
     bounds = listen.Bounds(body_bytes=max(import_bytes, app.CONTROL_BYTES))
     hot = HotTargets(service, state, given.lease_seconds)

@@ -44,6 +44,9 @@ class InputSettings(ListenSettings):
         0.1, "packets per second of the whole fleet to one /24, over 10 minutes; 0 lifts it", low=0, high=100_000
     )
     packets_per_lease: int = setting(10, "packets that a lease allows to its target's /24", low=1, high=1_000)
+    hint_bytes: int = setting(
+        64, "bytes of a target's hint on interfaces that others passed, 4 each; 0: none", low=0, high=96
+    )
     max_import_mb: int = setting(64, "largest body of POST /import, as sent", low=1, high=4_096)
 
     def limits(self) -> Limits:

@@ -18,6 +18,7 @@ from services.input.core.growth import Caps, Growth
 from services.input.core.guard import Guard
 from services.input.core.known import HOP, SEED, Known, Origin, Words
 from services.input.core.meter import Meter
+from services.input.core.passed import Passed
 from services.input.core.prefixes import Prefixes
 from services.input.core.rotation import Cursor
 
@@ -36,7 +37,7 @@ class Limits:
     idle_seconds: int = 30
     interleave: int = 1
     block: int = 64
-    hints: int = 10_000
+    hints: int = 20_000  # /24s whose interfaces are kept
     lazy_levels: int = 250_000
 
 
@@ -88,7 +89,6 @@ class Frontier:
     guard: Guard = field(default_factory=Guard)
     control: Control = field(default_factory=Control)
     cursors: "OrderedDict[str, Cursor]" = field(default_factory=OrderedDict)
-    near: "OrderedDict[int, tuple[int, ...]]" = field(default_factory=OrderedDict)
     outcomes: "Counter[str]" = field(default_factory=Counter)
     refused: "Counter[str]" = field(default_factory=Counter)
     hops: int = 0
@@ -97,11 +97,13 @@ class Frontier:
     expanded: int = 0
     handed_out: Meter = field(default_factory=Meter)
     discovered: Meter = field(default_factory=Meter)
+    passed: Passed = field(init=False)
     growth: Growth = field(init=False)
     lazy_levels: backoff.LazyLevels = field(init=False)
     _lazy_count: tuple[int, int] = (0, 0)  # of how many prefixes, and what they bring that is not known singly
 
     def __post_init__(self) -> None:
+        self.passed = Passed(self.limits.hints)
         self.growth = Growth(self.limits.caps)
         self.lazy_levels = backoff.LazyLevels(self.limits.lazy_levels)
 
@@ -174,10 +176,7 @@ class Frontier:
         level, judged = backoff.judge(*self.level(address), outcome, now, self.limits.cycle_seconds)
         self.set_level(address, level, judged)
         if interfaces:
-            self.near.pop(address, None)
-            self.near[address] = tuple(addresses.number(text) for text in interfaces[:8])
-            if len(self.near) > self.limits.hints:
-                self.near.popitem(last=False)
+            self.passed.tell(address, [addresses.number(text) for text in interfaces])
 
     def level(self, address: int) -> tuple[int, int]:
         """(back-off level, when it was judged) of a target."""

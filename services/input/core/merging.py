@@ -1,9 +1,9 @@
 """Merging another state into one that goes on serving: a copy grows beside it, and takes its place at the end."""
 
-from collections import OrderedDict
 from collections.abc import Iterator
 
 from services.input.core.frontier import Frontier
+from services.input.core.passed import Passed
 from services.input.core.record import prefix_at
 
 _CHUNK = 4_096  # rows compared at once
@@ -18,7 +18,7 @@ class Merging:
         self._live = live
         self._levels, self._judged = known.levels[:], known.judged[:]
         self._lazy = dict(live.lazy_levels.levels)
-        self._near: dict[int, tuple[int, ...]] = {}
+        self._passed = Passed(live.limits.hints)
         self.frontier = Frontier(
             generation,
             live.seed,
@@ -42,7 +42,7 @@ class Merging:
         for address, (level, judged) in other.lazy_levels.levels.items():
             self.frontier.set_level(address, level, judged)
             yield
-        self._near = dict(other.near)
+        self._passed = other.passed
         self.frontier.known.merge()
 
     def catch_up(self) -> None:
@@ -52,9 +52,7 @@ class Merging:
         merged.outcomes, merged.refused = live.outcomes, live.refused
         merged.served, merged.cycles, merged.expanded = live.served, live.cycles, live.expanded
         merged.handed_out, merged.discovered = live.handed_out, live.discovered
-        merged.near = OrderedDict(live.near | self._near)
-        while len(merged.near) > merged.limits.hints:
-            merged.near.popitem(last=False)
+        merged.passed = live.passed.over(self._passed)
         self._follow_rows()
         lazy = live.lazy_levels.levels
         for address in lazy.keys() | self._lazy.keys():

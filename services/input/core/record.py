@@ -74,12 +74,17 @@ def records(frontier: Frontier) -> Iterator[Record]:
 
 
 def changing(frontier: Frontier) -> Iterator[Record]:
-    """What changes all the time, as it is at the call: levels of addresses in lazy prefixes, and cursors."""
+    """What changes all the time, as it is at the call: levels in lazy prefixes, what was passed, and cursors."""
     lazy = dict(frontier.lazy_levels.levels)
+    passed = frontier.passed.rows()
     packs = [one.pack() for one in frontier.cursors.values()]
 
     def tell() -> Iterator[Record]:
         yield from _batches("levels", ([addresses.text(address), *both] for address, both in lazy.items()))
+        yield from _batches(
+            "passed",
+            ([addresses.prefix_text(network, 24), list(map(addresses.text, told))] for network, told in passed),
+        )
         yield from _batches("cursors", (_cursor_row(frontier, one) for one in packs))
 
     return tell()
@@ -89,7 +94,6 @@ def small(frontier: Frontier, *, prefixes: bool = False) -> Iterator[Record]:
     """What there is little of; with `prefixes` those too."""
     document = encode_control(frontier.control)
     guard = frontier.guard
-    near = [[addresses.text(key), [addresses.text(one) for one in found]] for key, found in frontier.near.items()]
     yield head(frontier.generation, frontier.seed)
     yield {"record": "counters", **{name: getattr(frontier, name) for name in COUNTERS}}
     yield {"record": "tally", "outcomes": dict(frontier.outcomes), "refused": dict(frontier.refused)}
@@ -99,7 +103,6 @@ def small(frontier: Frontier, *, prefixes: bool = False) -> Iterator[Record]:
     )
     yield from _batches("opt_ins", (list(one) for one in guard.removals()))
     yield {"record": "delta", "opt_outs": document["opt_outs"]}
-    yield from _batches("near", near)
     if prefixes:
         yield from _prefix_batches([prefix_at(frontier, place) for place in range(len(frontier.prefixes))])
 

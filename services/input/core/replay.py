@@ -150,11 +150,20 @@ def _take_levels(frontier: Frontier, source: dict[str, Any]) -> None:
         frontier.set_level(address, level, decode.integer(row[2], where, 0, _U32))
 
 
+def _take_passed(frontier: Frontier, source: dict[str, Any]) -> None:
+    for where, row in rows(source):
+        _length(row, 2, where)
+        network, _ = addresses.prefix(decode.prefix(row[0], where))
+        interfaces = decode.sequence(row[1], where, MAX_INTERFACES, decode.address)
+        frontier.passed.tell(network, [addresses.number(one) for one in reversed(interfaces)])
+
+
 def _take_near(frontier: Frontier, source: dict[str, Any]) -> None:
+    """By target, nearest first, as it was kept before it was kept by /24."""
     for where, row in rows(source):
         _length(row, 2, where)
         interfaces = decode.sequence(row[1], where, MAX_INTERFACES, decode.address)
-        frontier.near[addresses.number(decode.address(row[0], where))] = tuple(map(addresses.number, interfaces))
+        frontier.passed.tell(addresses.number(decode.address(row[0], where)), list(map(addresses.number, interfaces)))
 
 
 def _take_cursors(frontier: Frontier, source: dict[str, Any]) -> None:
@@ -214,5 +223,6 @@ _TAKERS: dict[str, Callable[[Frontier, dict[str, Any]], None]] = {
     "feedback": _take_feedback,
     "levels": _take_levels,
     "near": _take_near,
+    "passed": _take_passed,
     "cursors": _take_cursors,
 }

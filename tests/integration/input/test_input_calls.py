@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from hopmap import addresses
 from hopmap.wire.control import decode_control
 from hopmap.wire.feedback import decode_feedback_answer, decode_hops_answer
 from hopmap.wire.service_info import decode_service_info
-from hopmap.wire.target import decode_targets
+from hopmap.wire.target import decode_targets, encode_passed
 
 AT = "2026-01-01T00:00:00.000Z"
 Make = Callable[..., Any]
@@ -71,7 +72,7 @@ def test_feedback_gives_hints_and_backs_off(make_input: Make) -> None:
     assert seen.count(["62.0.1.1"]) == 2 * seen.count(["62.0.0.1"])
     found = service.call("GET", "/?count=2", headers={"Accept": "application/json", "X-Consumer-Id": "b"})
     hints = {target.address: target.hints for target in decode_targets(json.loads(found.body))}
-    assert hints["62.0.1.1"] == {"near": ["62.9.9.9"], "packets": 10}
+    assert hints["62.0.1.1"] == {"passed": encode_passed([addresses.number("62.9.9.9")]), "packets": 10}
     assert service.json("GET", "/status")["yield"] == 0.5
 
 

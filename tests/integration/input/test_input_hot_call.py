@@ -20,7 +20,7 @@ from services.input.core.frontier import Limits, NewPrefix
 from services.input.hot import HotTargets
 from services.input.state import State
 
-LENDING = module.Lending(300, per_prefix_per_second=0.0, packets_per_lease=10, inputs=1)
+LENDING = module.Lending(300, per_prefix_per_second=0.0, packets_per_lease=10, inputs=1, hint_bytes=64)
 AGENT, OTHER = "agent-token-0123456789", "service-token-0123456789"
 Answer = tuple[str, list[tuple[str, str]], bytes]
 

@@ -407,3 +407,19 @@ def test_a_trace_that_saw_a_nat_says_where_and_others_nothing_of_it() -> None:
     read = result.decode_result(plain)
     assert read.trace is not None
     assert read.trace.nat_ttl == result.encode_result(read)["trace"]["nat_ttl"] == 2
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), max_size=target.MOST_PASSED))
+def test_what_was_passed_is_told_in_four_bytes_an_interface(interfaces: list[int]) -> None:
+    told = target.encode_passed(interfaces)
+    assert len(told) == 4 * len(interfaces)
+    assert target.decode_passed({"passed": told}) == b"".join(map(target.digest, interfaces))
+
+
+def test_digests_of_neighbours_differ() -> None:
+    assert len({target.digest(62 << 24 | place) for place in range(1 << 16)}) == 1 << 16
+
+
+@pytest.mark.parametrize("hint", [None, 7, [], "AAA", "AAA=", "AAAA\n", "AA!A", "é", "A" * 4 * 65])
+def test_a_hint_that_cannot_be_read_is_none(hint: object) -> None:
+    assert target.decode_passed({"passed": hint}) == target.decode_passed({}) == b""

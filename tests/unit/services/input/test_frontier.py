@@ -146,7 +146,10 @@ def test_feedback_moves_levels_and_gives_hints() -> None:
     assert (judged.known, judged.unknown) == (2, 1)
     assert where.level(addresses.number("62.0.0.1")) == (1, NOW)
     assert where.level(addresses.number("63.0.0.1")) == (2, NOW)
-    assert list(where.near) == [addresses.number("63.0.0.1")]
+    assert len(where.passed) == 1
+    assert list(where.passed.on_the_way_to(addresses.number("62.0.0.1"))) == []
+    near = [addresses.number(one) for one in ("62.0.9.2", "62.0.9.1")]
+    assert list(where.passed.on_the_way_to(addresses.number("63.0.0.77"))) == near
     assert where.outcomes == {"dead": 1, "filtered": 1}
     assert where.judge([Feedback("9.9.9.9", "alive", "a", AT)], NOW).record is None
 

@@ -87,7 +87,8 @@ def test_what_is_told_meanwhile_stands_over_what_is_merged() -> None:
     merged = merging.frontier
     assert [merged.level(BASE + one)[0] for one in (0, 1, 2, 9)] == [2, 2, 0, 1]
     assert [merged.level(lazy + one)[0] for one in range(3)] == [live.level(lazy)[0], live.level(lazy + 1)[0], 1]
-    assert list(merged.near) == [BASE + 3, BASE + 4, BASE + 9]
+    passed = {addresses.text(network): list(map(addresses.text, told)) for network, told in merged.passed.rows()}
+    assert passed == {addresses.text(BASE): ["9.0.0.1", "9.0.0.2", "9.0.0.3", "9.0.0.4"]}
     assert merged.control.version == 3
     assert merged.guard.opted_out(BASE + 7)
     assert merged.outcomes == live.outcomes

@@ -128,13 +128,21 @@ def test_everything_comes_back() -> None:
     where = rich()
     other = copy(where)
     assert other.known.origin(0) == where.known.origin(0)
-    assert other.near == where.near
+    assert list(other.passed.rows()) == list(where.passed.rows()) != []
     assert other.outcomes == where.outcomes
     assert other.refused == where.refused
     assert other.lazy_levels.levels == where.lazy_levels.levels
     assert other.control == where.control
     assert [other.guard.delta(since) for since in range(3)] == [where.guard.delta(since) for since in range(3)]
     assert other.steer(where.control) is None
+
+
+def test_interfaces_kept_by_target_are_taken_in_by_network() -> None:
+    where = rich()
+    kept = [addresses.text(one) for one in where.passed.on_the_way_to(addresses.number("99.0.0.0"))]
+    replay.apply(where, {"record": "near", "rows": [["99.0.0.7", ["5.0.0.1", "5.0.0.2"]]]})
+    told = [addresses.text(one) for one in where.passed.on_the_way_to(addresses.number("99.0.0.0"))]
+    assert (kept, told) == ([], ["5.0.0.2", "5.0.0.1"])
 
 
 def test_what_is_read_out_is_the_state_at_the_call() -> None:
@@ -217,6 +225,9 @@ FOUND = ["62.0.0.1", 1, "a", "", "8.8.8.8", "a:s:5", NOW]
         rows("levels", ["62.0.0.1", 99, 0]),
         rows("levels", ["62.0.0.1", 1]),
         rows("near", ["62.0.0.1", "62.0.0.2"]),
+        rows("passed", ["62.0.0.1/24", []]),
+        rows("passed", ["62.0.0.0/24", ["x"]]),
+        rows("passed", ["62.0.0.0/24"]),
         rows("cursors", ["a"]),
         rows("cursors", cursor_row(name="no name")),
         rows("cursors", cursor_row(known=-2)),
