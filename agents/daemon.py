@@ -255,6 +255,7 @@ class Agent:
             max_hops=settings.traceroute_max_hops,
             ping_count=settings.ping_count,
             packets=lease.packets,
+            passed=lease.passed,
         )
 
     def vitals(self) -> Vitals:

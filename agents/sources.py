@@ -10,7 +10,7 @@ from hopmap.client import Client, Response, Unreachable
 from hopmap.errors import UserError, one_line
 from hopmap.wire import decode
 from hopmap.wire.decode import WireError
-from hopmap.wire.target import decode_targets
+from hopmap.wire.target import Target, decode_passed, decode_targets
 
 FILE_LEASE = 3_600.0  # nobody leases what a file says; so that nothing old lies about, it too runs out
 _MAX_ANSWER = 2 << 20
@@ -18,11 +18,15 @@ _LONGEST_LINE = 256
 
 
 class Lease(NamedTuple):
-    """A target (u32) to probe before `expires`, in steady seconds, with `packets` to its /24 at most (0: no word)."""
+    """A target (u32) to probe before `expires`, in steady seconds, with `packets` to its /24 at most (0: no word).
+
+    `passed` are digests of interfaces that others passed on the way to it (hopmap.wire.target).
+    """
 
     address: int
     expires: float
     packets: int = 0
+    passed: bytes = b""
 
 
 class Supply(NamedTuple):
@@ -75,9 +79,12 @@ class HttpSource:
             targets = decode_targets(decode.parse(answer.body))
         except WireError as error:
             raise SourceDown(f"{self._client.endpoint.url} gave no targets: {error}") from error
-        return Supply(
-            [Lease(addresses.number(one.address), asked + one.lease_seconds, _packets(one.hints)) for one in targets]
-        )
+        return Supply([_lease(one, asked) for one in targets])
+
+
+def _lease(given: Target, asked: float) -> Lease:
+    expires = asked + given.lease_seconds
+    return Lease(addresses.number(given.address), expires, _packets(given.hints), decode_passed(given.hints))
 
 
 def _packets(hints: Mapping[str, object]) -> int:

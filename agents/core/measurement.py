@@ -14,7 +14,8 @@ RETRY_DELAY = 1.0
 class Job(NamedTuple):
     """A target to measure. Nothing is sent to it past `expires` (monotonic seconds). `token` comes back as it is.
 
-    `packets` is how many may get to its /24 at most; 0 leaves that to the caps alone.
+    `packets` is how many may get to its /24 at most; 0 leaves that to the caps alone. `passed` are digests of
+    interfaces behind which others know the way to it (hopmap.wire.target).
     """
 
     address: int
@@ -24,6 +25,7 @@ class Job(NamedTuple):
     ping_count: int = 1
     token: object = None
     packets: int = 0
+    passed: bytes = b""
 
 
 class Finding(NamedTuple):

@@ -8,6 +8,7 @@ import pytest
 from agents.sources import FILE_LEASE, FileSource, HttpSource, Lease, SourceDown, Supply
 from hopmap.addresses import number
 from hopmap.errors import UserError
+from hopmap.wire.target import digest, encode_passed
 
 TARGETS = {
     "schema": 1,
@@ -32,6 +33,16 @@ def test_a_lease_may_say_how_many_packets_it_allows(client: Any, clock: Any) -> 
     ]
     source = HttpSource(client.will(200, {"schema": 1, "targets": targets}), clock.steady)
     assert [lease.packets for lease in source.take(7).leases] == [10, 0, 0, 0, 0]
+
+
+def test_a_lease_may_say_what_others_passed(client: Any, clock: Any) -> None:
+    given = {"passed": encode_passed([1 << 24, 2 << 24])}
+    targets = [
+        {"address": "8.8.8.8", "lease_seconds": 60, "why": {"kind": "seed"}, "hints": hints}
+        for hints in (given, {}, {"passed": 1})
+    ]
+    source = HttpSource(client.will(200, {"schema": 1, "targets": targets}), clock.steady)
+    assert [lease.passed for lease in source.take(7).leases] == [digest(1 << 24) + digest(2 << 24), b"", b""]
 
 
 def test_targets_that_wait_for_room_are_more_to_come(client: Any, clock: Any) -> None:
