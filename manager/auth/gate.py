@@ -149,7 +149,7 @@ class Gate:
         return bool(self._domain) and _host_name() == self._domain
 
     def _origin(self) -> str:
-        host = bottle.request.get_header("Host", "").lower()
+        host = _host()
         return f"https://{host}" if self._is_domain() else f"http://{host}"
 
     def _cookie(self, name: str) -> str:
@@ -201,11 +201,17 @@ def redirect(to: str) -> bottle.HTTPResponse:
     return bottle.HTTPResponse(b"", HTTPStatus.SEE_OTHER, {"Location": to, "Cache-Control": "no-store"})
 
 
+def _host() -> str:
+    """The Host header as it came: this is asked before anything is there to answer for one that is no text."""
+    found: str = bottle.request.environ.get("HTTP_HOST", "")
+    return found.lower()
+
+
 def _host_name() -> str:
-    host: str = bottle.request.get_header("Host", "").lower()
+    host = _host()
     return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
 
 
 def _host_port() -> str:
-    port: str = bottle.request.get_header("Host", "").rpartition(":")[2]
+    port = _host().rpartition(":")[2]
     return port if port.isascii() and port.isdigit() and len(port) <= 5 else "80"

@@ -63,7 +63,8 @@ class Run:
             time.sleep(0.1)
 
     def running(self) -> None:
-        self.wait("URL", lambda: f"http://127.0.0.1:{self.ports['manager']}/in?token=" in self.out.read_text(), URL_WITHIN)
+        link = f"http://127.0.0.1:{self.ports['manager']}/in?token="
+        self.wait("link", lambda: link in self.out.read_text(), URL_WITHIN)
 
     def processes(self) -> dict[int, str]:
         """Pids and network namespaces of whatever names our data directory on its command line."""

@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,12 @@ class Browser:
         return Answer(int(found[0].split()[0]), {k.lower(): v for k, v in found[1]}, content, cookies)
 
 
+@cache
+def networks() -> Networks:
+    """Loaded once: it takes a third of a second."""
+    return Networks(asn.load())
+
+
 @dataclass
 class House:
     """An application over a real vault, with a clock that is set by hand."""
@@ -157,7 +164,7 @@ class House:
         )
         service = Service(ServiceInfo("manager", "0.1.0", "manager-1"), dict, lambda: None)
         site = Site(self.domain, f"https://{self.domain}" if self.domain else "http://localhost:8080")
-        self.app = manager_app(service, lambda: self.view[0], Networks(asn.load()), self.door, site)
+        self.app = manager_app(service, lambda: self.view[0], networks(), self.door, site)
 
     def browser(self, address: str = "192.0.2.1") -> Browser:
         """A browser that was never here."""
