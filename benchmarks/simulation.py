@@ -75,14 +75,14 @@ class WorldTransport:
 
 
 def measure(
-    transport: WorldTransport, settings: EngineSettings, clock: VirtualClock, targets: list[int]
+    transport: WorldTransport, settings: EngineSettings, clock: VirtualClock, targets: list[int], max_hops: int = 30
 ) -> list[Finding]:
     """Trace every target; gives what was found, in the order it was: each flow by itself."""
     engine = Engine(transport, settings, clock, lambda: clock.now / NS)
-    return drive(engine, clock, targets)
+    return drive(engine, clock, targets, max_hops)
 
 
-def drive(engine: Engine, clock: VirtualClock, targets: list[int]) -> list[Finding]:
+def drive(engine: Engine, clock: VirtualClock, targets: list[int], max_hops: int = 30) -> list[Finding]:
     """Give an engine these targets, as it has room, and let it end."""
     waiting = iter(targets)
     findings: list[Finding] = []
@@ -93,7 +93,7 @@ def drive(engine: Engine, clock: VirtualClock, targets: list[int]) -> list[Findi
             more = target is not None
             if target is None:
                 break
-            engine.submit(Job(target, float("inf")))
+            engine.submit(Job(target, float("inf"), max_hops=max_hops))
         findings += engine.step(1.0)
         clock.now += 1000  # a step takes time, if only a little
     return findings

@@ -5,12 +5,13 @@ next to each other, mostly, so that a hop beside one that was looked at is worth
 """
 
 from agents.core.interfaces import Interfaces
+from agents.core.paths import Paths
 from agents.core.trace import DetourWalk, RepeatWalk, TargetWalk, TraceLimits, Walk
 
 _UNKNOWN_DISTANCE = 16
 _BESIDE = 0.5
 _MOST_FLOWS = 64
-_NO_FURTHER = frozenset({"prohibited", "loop", "expired", "stopped", "capped"})
+_NO_FURTHER = frozenset({"verified", "prohibited", "loop", "expired", "stopped", "capped"})
 
 
 class Tour:
@@ -43,26 +44,52 @@ class Tour:
 class Explorer:
     """Begins a target's walks. One memory of interfaces serves them all."""
 
-    __slots__ = ("_limits", "_tours", "interfaces")
+    __slots__ = ("_limits", "_paths", "_tours", "_whole", "interfaces")
 
-    def __init__(self, limits: TraceLimits, interfaces: Interfaces | None = None) -> None:
-        self.interfaces = Interfaces() if interfaces is None else interfaces
+    def __init__(self, limits: TraceLimits) -> None:
+        self.interfaces = Interfaces()
+        self._paths = Paths()
         self._limits = limits
         self._tours: dict[int, Tour] = {}
+        self._whole: set[int] = set()  # targets in hand that are traced all the way back
 
-    def begin(self, target: int, distance: int, max_hops: int) -> TargetWalk:
+    def begin(self, target: int, distance: int, max_hops: int, now: float) -> TargetWalk:
         """The first flow; `distance` is a guess, 0 for none."""
-        start = (distance or _UNKNOWN_DISTANCE) - 1
-        return TargetWalk(target, 0, self.interfaces, self._limits._replace(max_hops=max_hops), start)
+        limits = self._limits._replace(max_hops=max_hops)
+        start = max(1, min((distance or _UNKNOWN_DISTANCE) - 1, max_hops))
+        known = self._paths.known(target, start, now)
+        if known.whole:
+            self._whole.add(target)
+            limits = limits._replace(on_the_way=0.0)
+        places = tuple((ttl, address) for ttl, address in known.places if ttl <= max_hops)
+        return TargetWalk(target, self.interfaces, limits, start, places)
 
-    def follow(self, walk: Walk, max_hops: int) -> DetourWalk | RepeatWalk | None:
+    def follow(self, walk: Walk, max_hops: int, now: float) -> DetourWalk | RepeatWalk | None:
         """After a flow to a target has ended: the next one, or None when no more is worth it."""
         tour = self._tours.pop(walk.target, None)
+        if tour is None:
+            self._remember(walk, now)
         if walk.stop_reason in _NO_FURTHER:
             return None
         if tour is None:
             tour = Tour()
             tour.last = walk.route.target_ttl or max_hops
+        following = self._after(tour, walk, max_hops)
+        if following is not None:
+            self._tours[walk.target] = tour
+        return following
+
+    def _remember(self, walk: Walk, now: float) -> None:
+        whole = walk.target in self._whole
+        self._whole.discard(walk.target)
+        if walk.stop_reason == "verified":
+            self._paths.verified(walk.target)
+        elif walk.stop_reason not in _NO_FURTHER:
+            route = walk.route
+            places = [(ttl, route.heard(ttl)) for ttl in sorted(route.probed) if route.exceeded(ttl)]
+            self._paths.traced(walk.target, walk.start, places, now, whole=whole)
+
+    def _after(self, tour: Tour, walk: Walk, max_hops: int) -> DetourWalk | RepeatWalk | None:
         if isinstance(walk, RepeatWalk):
             near, far = walk.among
             self.interfaces.judge(near if walk.steady else near | far, steady=walk.steady)
@@ -70,14 +97,12 @@ class Explorer:
             tour.add(walk)
             repeat = self._repeat(tour, walk)
             if repeat is not None:
-                self._tours[walk.target] = tour
                 return repeat
         place = self._best(tour) if tour.flows < _MOST_FLOWS else None
         if place is None:
             return None
         tour.flows += 1
         tour.looked.add(place[1] - 1)
-        self._tours[walk.target] = tour
         limits = self._limits._replace(max_hops=max_hops)
         return DetourWalk((walk.target, tour.flows), self.interfaces, limits, place, tour.last)
 

@@ -7,13 +7,14 @@ outstanding at a time; hundreds of traces interleave. What they meet they share 
 from typing import NamedTuple
 
 from agents.core.interfaces import Interfaces
+from agents.core.paths import Places
 from agents.core.reply import PROHIBITED_CODES, UNREACHABLE, Reply
 from agents.core.route import Route
 from hopmap.wire.result import Trace
 
 _MAX_LOOPS = 2
 REPEATS = 3
-_OUTWARDS, _BACK, _AGAIN = range(3)
+_OUTWARDS, _BACK, _AGAIN, _VERIFY = range(4)
 _AT_ONCE = frozenset({"prohibited", "loop"})
 
 
@@ -48,13 +49,13 @@ class Walk:
         "_low",
         "_outstanding",
         "_phase",
-        "_start",
         "_ttl",
         "flow",
         "interfaces",
         "new_links",
         "probes",
         "route",
+        "start",
         "stop_reason",
         "target",
     )
@@ -68,7 +69,7 @@ class Walk:
         self.new_links = 0
         self.stop_reason: str | None = None
         self._limits = limits
-        self._ttl = self._start = self._low = self._high = max(1, min(start, limits.max_hops))
+        self._ttl = self.start = self._low = self._high = max(1, min(start, limits.max_hops))
         self._outstanding = False
         self._phase = _OUTWARDS
         self._ending: str | None = None  # why it goes no further out
@@ -133,25 +134,33 @@ class Walk:
         return None if reply.source == self.target else "unreachable"
 
     def _go_on(self) -> None:
+        """Choose the next TTL that was not probed yet, or end."""
         self._outstanding = False
-        self._low, self._high = min(self._low, self._ttl), max(self._high, self._ttl)
         if self._ending in _AT_ONCE:
             self.stop_reason = self._ending
             return
+        while True:
+            self._low, self._high = min(self._low, self._ttl), max(self._high, self._ttl)
+            self._ttl = self._next()
+            if not self._ttl:
+                self.stop_reason = "reached" if self.route.target_ttl else self._ending or "known"
+            if self._phase == _AGAIN or self._ttl not in self.route.probed:
+                return
+
+    def _next(self) -> int:
         if self._phase == _OUTWARDS:
-            self._ttl = 0 if self._ending else self._outwards()
-            if not self._ttl:
-                self._phase = _BACK
-                self._learn(self._high)
+            ttl = 0 if self._ending else self._outwards()
+            if ttl:
+                return ttl
+            self._phase = _BACK
+            self._learn(self._high)
         if self._phase == _BACK:
-            self._ttl = self._back()
-            if not self._ttl:
-                self._phase = _AGAIN
-                self._again = self._worth_asking_again()
-        if self._phase == _AGAIN:
-            self._ttl = self._again.pop() if self._again else 0
-        if not self._ttl:
-            self.stop_reason = "reached" if self.route.target_ttl else self._ending or "known"
+            ttl = self._back()
+            if ttl:
+                return ttl
+            self._phase = _AGAIN
+            self._again = self._worth_asking_again()
+        return self._again.pop() if self._again else 0
 
     def _back(self) -> int:
         """The next TTL towards the agent; 0 when news are too unlikely there."""
@@ -212,10 +221,39 @@ class Walk:
 class TargetWalk(Walk):
     """The first flow to a target: from a guess of its distance out until it answers, then back.
 
-    Reasons: reached, gap, max_hops, unreachable, prohibited, loop, expired, stopped.
+    If it was traced before, `places` on its way are asked first, and when the same routers answer that is all.
+    Reasons: reached, verified, gap, max_hops, unreachable, prohibited, loop, expired, stopped.
     """
 
-    __slots__ = ()
+    __slots__ = ("_places",)
+
+    def __init__(
+        self, target: int, interfaces: Interfaces, limits: TraceLimits, start: int, places: Places = ()
+    ) -> None:
+        super().__init__(target, 0, interfaces, limits, start)
+        self._places = places
+        if places:
+            self._phase, self._ttl = _VERIFY, places[0][0]
+
+    def _go_on(self) -> None:
+        if self._phase != _VERIFY or self._ending in _AT_ONCE:
+            super()._go_on()
+            return
+        self._outstanding = False
+        (ttl, address), *others = self._places
+        self._places = tuple(others)
+        if self.route.heard(ttl) != address:
+            self._retrace()
+        elif others:
+            self._ttl = others[0][0]
+        else:
+            self.stop_reason = "verified"
+
+    def _retrace(self) -> None:
+        """The way is another one now."""
+        self._phase, self._ttl = _OUTWARDS, self.start
+        if self._ending or self.start in self.route.probed:
+            super()._go_on()
 
     def _outwards(self) -> int:
         if self.route.target_ttl:
@@ -230,7 +268,7 @@ class TargetWalk(Walk):
         """The TTL that tells the least one at which the target answers; 0 when that is known."""
         reached, low = self.route.target_ttl, self._low
         if reached == low > 1:  # nothing but the target so far: it may be nearer still, often by more than one
-            return max(1, low - 2) if low == self._start else low - 1
+            return max(1, low - 2) if low == self.start else low - 1
         if reached - 1 > low and not self.route.probed.get(reached - 1):
             return reached - 1
         if self.route.comes_from_further(reached) and reached < self._limits.max_hops:
@@ -267,7 +305,7 @@ class DetourWalk(Walk):
         high = self._high
         if high >= self._last or not self.route.exceeded(high):
             return 0
-        if high == self._start:
+        if high == self.start:
             return 0 if self.interfaces.linked(self.route.heard(high), self.expected) else high + 1
         return high + 1 if high in self._fresh else 0
 

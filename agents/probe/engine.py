@@ -339,14 +339,16 @@ class Engine:
 
     def _begin_trace(self, measurement: Measurement) -> None:
         job = measurement.job
-        measurement.begin_trace(self._explorer.begin(job.address, measurement.distance, job.max_hops))
+        measurement.begin_trace(
+            self._explorer.begin(job.address, measurement.distance, job.max_hops, self._clock() / NS)
+        )
 
     def _finish(self, measurement: Measurement) -> None:
         """It has ended: on to the target's next flow, or what was found is told."""
         self._ring.release(measurement)
         self._in_hand.discard(measurement)
         job, walk = measurement.job, measurement.trace
-        following = None if walk is None else self._explorer.follow(walk, job.max_hops)
+        following = None if walk is None else self._explorer.follow(walk, job.max_hops, self._clock() / NS)
         if following is None:
             if job.packets:
                 self._manners.revoke(job.address)

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.core.explorer import Explorer
+from agents.core.paths import WHOLE_SECONDS
 from agents.core.reply import Reply
 from agents.core.trace import REPEATS, RepeatWalk, TraceLimits, Walk
 
@@ -21,14 +22,14 @@ def reply(ttl: int, flow: int, widths: dict[int, int], distance: int) -> Reply:
 
 def explore(explorer: Explorer, widths: dict[int, int], distance: int = 6) -> list[Walk]:
     """Every flow that a target gets, ended."""
-    walk: Walk | None = explorer.begin(TARGET, distance, 30)
+    walk: Walk | None = explorer.begin(TARGET, distance, 30, 0.0)
     walks = []
     while walk is not None:
         while ttl := walk.next_ttl():
             walk.sent()
             walk.answered(ttl, reply(ttl, walk.flow, widths, distance), 1.0)
         walks.append(walk)
-        walk = explorer.follow(walk, 30)
+        walk = explorer.follow(walk, 30, 0.0)
     return walks
 
 
@@ -60,16 +61,16 @@ def test_more_zeal_never_finds_less() -> None:
 def test_after_what_ends_a_target_there_is_no_further_flow() -> None:
     explorer = Explorer(TraceLimits(across=0.0))
     for reason in ("prohibited", "stopped", "expired", "capped", "loop"):
-        walk = explorer.begin(TARGET, 6, 30)
+        walk = explorer.begin(TARGET, 6, 30, 0.0)
         walk.sent()
         walk.answered(5, reply(5, 0, {}, 6), 1.0)
         walk.stop(reason)
-        assert explorer.follow(walk, 30) is None
+        assert explorer.follow(walk, 30, 0.0) is None
 
 
 def test_an_unknown_distance_begins_in_the_middle() -> None:
-    assert Explorer(TraceLimits()).begin(TARGET, 0, 30).next_ttl() == 15
-    assert Explorer(TraceLimits()).begin(TARGET, 0, 4).next_ttl() == 4
+    assert Explorer(TraceLimits()).begin(TARGET, 0, 30, 0.0).next_ttl() == 15
+    assert Explorer(TraceLimits()).begin(TARGET, 0, 4, 0.0).next_ttl() == 4
 
 
 @settings(max_examples=50, deadline=None)
@@ -82,7 +83,7 @@ def test_it_ends_whatever_the_network(widths: dict[int, int], distance: int) -> 
 
 def by_turns(explorer: Explorer, share: int) -> list[Walk]:
     """Every flow to a target behind a balancer that sends packet after packet over ways of two routers in a row."""
-    walk: Walk | None = explorer.begin(TARGET, 6, 30)
+    walk: Walk | None = explorer.begin(TARGET, 6, 30, 0.0)
     walks, turn = [], 0
     while walk is not None:
         while ttl := walk.next_ttl():
@@ -94,7 +95,7 @@ def by_turns(explorer: Explorer, share: int) -> list[Walk]:
             else:
                 walk.answered(ttl, Reply(ROUTER + ttl * 16 + branch, 250, 11, 0, TARGET, 1, 1, 1, 1), 1.0)
         walks.append(walk)
-        walk = explorer.follow(walk, 30)
+        walk = explorer.follow(walk, 30, 0.0)
     return walks
 
 
@@ -119,7 +120,7 @@ def test_ways_that_flows_keep_to_are_tried_once_and_believed() -> None:
 
 
 def test_a_repeated_flow_that_is_not_answered_says_nothing() -> None:
-    first = Explorer(TraceLimits()).begin(TARGET, 6, 30)
+    first = Explorer(TraceLimits()).begin(TARGET, 6, 30, 0.0)
     first.sent()
     first.answered(5, reply(5, 0, {}, 6), 1.0)
     walk = RepeatWalk(first, TraceLimits(), 5, (frozenset({ROUTER + 80}), frozenset()))
@@ -131,3 +132,25 @@ def test_a_repeated_flow_that_is_not_answered_says_nothing() -> None:
     assert (walk.steady, walk.stop_reason, walk.next_ttl()) == (True, "known", 0)
     walk.answered(5, reply(9, 0, {}, 6), 1.0)
     assert walk.steady
+
+
+def test_a_target_that_comes_again_is_verified_and_once_a_week_traced_whole() -> None:
+    explorer = Explorer(TraceLimits(across=2.0))
+    explore(explorer, {})
+
+    def again(now: float, moved: bool = False) -> Walk:
+        walk = explorer.begin(TARGET, 6, 30, now)
+        while ttl := walk.next_ttl():
+            walk.sent()
+            walk.answered(ttl, reply(ttl + 16 if moved and ttl < 6 else ttl, 0, {}, 6 + 16 * moved), 1.0)
+            if moved and ttl == 6:
+                walk.stop("gap")
+        assert explorer.follow(walk, 30, now) is None
+        return walk
+
+    assert (again(600.0).stop_reason, again(1200.0).probes) == ("verified", 2)
+    assert again(1800.0, moved=True).stop_reason == "gap"
+    week = again(WHOLE_SECONDS + 1)
+    assert week.stop_reason == "reached"
+    assert sorted(week.route.probed) == [1, 2, 3, 4, 5, 6]
+    assert again(WHOLE_SECONDS + 2).stop_reason == "verified"

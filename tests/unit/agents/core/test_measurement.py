@@ -16,7 +16,7 @@ def begun(**options: object) -> Measurement:
 
 
 def walk(gap: int = 5) -> Walk:
-    return TargetWalk(TARGET, 0, Interfaces(), TraceLimits(gap=gap), 1)
+    return TargetWalk(TARGET, Interfaces(), TraceLimits(gap=gap), 1)
 
 
 def finding(measurement: Measurement) -> Finding:
@@ -178,7 +178,7 @@ def test_further_flows_are_told_by_themselves_or_with_the_first_when_they_show_n
     first = begun()
     ping(first)
     first.answered(PING, ECHO, 40.0)
-    first.begin_trace(TargetWalk(TARGET, 0, known, limits, 3))
+    first.begin_trace(TargetWalk(TARGET, known, limits, 3))
     answer(first, {1: exceeded(ROUTER), 2: exceeded(ROUTER + 1), 3: exceeded(ROUTER + 2), 4: ECHO})
     same = first.further(DetourWalk((TARGET, 1), known, limits, (ROUTER + 2, 3), 4), 1001.0, 0x2345)
     assert (same.distance, same.slowest_ms, same.checksum) == (first.distance, 40.0, 0x2345)

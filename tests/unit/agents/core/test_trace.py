@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.core.interfaces import Interfaces
+from agents.core.paths import Places
 from agents.core.reply import Reply
 from agents.core.trace import DetourWalk, TargetWalk, TraceLimits, Walk
 from hopmap.addresses import text
@@ -54,7 +55,7 @@ def along(route: list[Answer]) -> Callable[[int, int], Answer]:
 def to_target(
     route: list[Answer], start: int, limits: TraceLimits = WHOLE, known: Interfaces | None = None
 ) -> tuple[Trace, list[int]]:
-    walk = TargetWalk(TARGET, 0, Interfaces() if known is None else known, limits, start)
+    walk = TargetWalk(TARGET, Interfaces() if known is None else known, limits, start)
     return drive(walk, along([*route, *[route[-1]] * 40] if route[-1] == echo() else route))
 
 
@@ -121,7 +122,7 @@ def test_silence_is_asked_again_at_the_end_and_kept() -> None:
 
 
 def test_a_second_attempt_can_answer() -> None:
-    walk = TargetWalk(TARGET, 0, Interfaces(), WHOLE, 3)
+    walk = TargetWalk(TARGET, Interfaces(), WHOLE, 3)
     route = along([exceeded(A), exceeded(B), exceeded(C), echo()])
     trace, asked = drive(walk, lambda ttl, attempt: route(ttl, 0) if ttl != 2 or attempt == 2 else None)
     assert asked == [3, 4, 2, 1, 2]
@@ -219,7 +220,7 @@ def test_a_router_seen_once_more_across_others_is_not_yet_a_loop() -> None:
 
 
 def test_a_late_answer_goes_to_its_own_hop() -> None:
-    walk = TargetWalk(TARGET, 3, Interfaces(), WHOLE, 2)
+    walk = TargetWalk(TARGET, Interfaces(), WHOLE, 2)
     walk.sent()
     walk.missed(2)
     walk.sent()
@@ -231,7 +232,7 @@ def test_a_late_answer_goes_to_its_own_hop() -> None:
 
 
 def test_a_late_echo_from_nearer_sets_the_targets_distance() -> None:
-    walk = TargetWalk(TARGET, 0, Interfaces(), WHOLE, 2)
+    walk = TargetWalk(TARGET, Interfaces(), WHOLE, 2)
     walk.sent()
     walk.missed(2)
     walk.sent()
@@ -244,7 +245,7 @@ def test_a_late_echo_from_nearer_sets_the_targets_distance() -> None:
 
 
 def test_a_late_echo_while_it_goes_back_makes_it_go_on_back() -> None:
-    walk = TargetWalk(TARGET, 0, Interfaces(), TraceLimits(on_the_way=2.0, gap=1, attempts=1), 3)
+    walk = TargetWalk(TARGET, Interfaces(), TraceLimits(on_the_way=2.0, gap=1, attempts=1), 3)
     walk.sent()
     walk.answered(3, exceeded(C), 1.0)
     walk.sent()
@@ -254,7 +255,7 @@ def test_a_late_echo_while_it_goes_back_makes_it_go_on_back() -> None:
 
 
 def test_duplicates_are_counted_at_their_hop() -> None:
-    walk = TargetWalk(TARGET, 0, Interfaces(), WHOLE, 1)
+    walk = TargetWalk(TARGET, Interfaces(), WHOLE, 1)
     walk.sent()
     walk.answered(1, exceeded(A), 1.0)
     walk.duplicate(1)
@@ -263,7 +264,7 @@ def test_duplicates_are_counted_at_their_hop() -> None:
 
 
 def test_after_its_end_nothing_changes_it() -> None:
-    walk = TargetWalk(TARGET, 0, Interfaces(), WHOLE, 1)
+    walk = TargetWalk(TARGET, Interfaces(), WHOLE, 1)
     walk.sent()
     walk.answered(1, echo(), 1.0)
     before = walk.result()
@@ -275,7 +276,7 @@ def test_after_its_end_nothing_changes_it() -> None:
 
 
 def test_what_is_known_of_an_unfinished_walk_can_be_had() -> None:
-    walk = TargetWalk(TARGET, 0, Interfaces(), WHOLE, 1)
+    walk = TargetWalk(TARGET, Interfaces(), WHOLE, 1)
     walk.missed(7)
     result = walk.result()
     assert (result.hops, result.stop_reason, result.reached) == ((), "stopped", False)
@@ -283,7 +284,7 @@ def test_what_is_known_of_an_unfinished_walk_can_be_had() -> None:
 
 def test_a_target_whose_answer_comes_from_further_is_asked_once_more() -> None:
     """Between A and the target a router forwards what has run out: the way back is two hops longer, not one."""
-    trace, asked = drive(TargetWalk(TARGET, 0, Interfaces(), WHOLE, 1), along([exceeded(A), echo(57), echo(57)]))
+    trace, asked = drive(TargetWalk(TARGET, Interfaces(), WHOLE, 1), along([exceeded(A), echo(57), echo(57)]))
     assert asked == [1, 2, 3]
     assert (trace.reached, trace.stop_reason, addresses(trace)) == (True, "reached", [text(A), None, text(TARGET)])
     assert (trace.hops[1].rtt_ms, trace.hops[1].icmp_type) == (20.0, 0)
@@ -291,13 +292,13 @@ def test_a_target_whose_answer_comes_from_further_is_asked_once_more() -> None:
 
 @pytest.mark.parametrize("limits", [WHOLE._replace(gap=1), WHOLE._replace(max_hops=2)])
 def test_a_target_that_can_not_be_asked_again_is_reached_but_no_ones_neighbour(limits: TraceLimits) -> None:
-    trace, _ = drive(TargetWalk(TARGET, 0, Interfaces(), limits, 1), along([exceeded(A), echo(57)]))
+    trace, _ = drive(TargetWalk(TARGET, Interfaces(), limits, 1), along([exceeded(A), echo(57)]))
     assert (trace.reached, addresses(trace)) == (True, [text(A), None])
 
 
 def test_other_ways_back_prove_nothing() -> None:
     for route in ([exceeded(A), echo(56)], [exceeded(A), None, echo(57)]):
-        trace, asked = drive(TargetWalk(TARGET, 0, Interfaces(), WHOLE, 1), along(route))
+        trace, asked = drive(TargetWalk(TARGET, Interfaces(), WHOLE, 1), along(route))
         assert max(asked) == len(route)
         assert (trace.stop_reason, addresses(trace)[-1]) == ("reached", text(TARGET))
 
@@ -372,7 +373,7 @@ def test_every_walk_ends_within_bounds_and_its_result_is_valid(
     answers: dict[tuple[int, int], Answer], max_hops: int, start: int, also_detour: bool
 ) -> None:
     known, limits = Interfaces(most=5), WHOLE._replace(max_hops=max_hops)
-    walks: list[Walk] = [TargetWalk(TARGET, 0, known, limits, start)]
+    walks: list[Walk] = [TargetWalk(TARGET, known, limits, start)]
     if also_detour and start > 1:
         walks.append(DetourWalk((TARGET, 1), known, limits, (A, start), 20))
     for walk in walks:
@@ -384,3 +385,43 @@ def test_every_walk_ends_within_bounds_and_its_result_is_valid(
         assert decode_result(encode_result(result)) == result
         assert {hop.ttl for hop in trace.hops} <= set(asked)
     assert len(known) <= 5
+
+
+def verify(route: list[Answer], places: Places) -> tuple[Trace, list[int]]:
+    return drive(TargetWalk(TARGET, Interfaces(), WHOLE, 4, places), along(route))
+
+
+def test_a_way_that_still_holds_costs_as_many_probes_as_there_are_places() -> None:
+    trace, asked = verify(ROUTE, ((4, D), (2, B)))
+    assert asked == [4, 2]
+    assert (trace.stop_reason, trace.reached, trace.probes) == ("verified", False, 2)
+    assert addresses(trace) == [text(B), text(D)]
+
+
+@pytest.mark.parametrize(
+    ("places", "asked"),
+    [
+        (((4, D), (2, E)), [4, 2, 5, 3, 1]),  # what was asked is not asked again
+        (((4, E), (2, B)), [4, 5, 3, 2, 1]),
+        (((2, E), (4, D)), [2, 4, 5, 3, 1]),
+    ],
+)
+def test_a_way_that_changed_is_traced_anew(places: Places, asked: list[int]) -> None:
+    trace, probed = verify(ROUTE, places)
+    assert probed == asked
+    assert (trace.stop_reason, addresses(trace)) == (
+        "reached",
+        [text(A), text(B), text(C), text(D), text(TARGET)],
+    )
+
+
+def test_silence_where_a_router_was_means_tracing_anew() -> None:
+    trace, asked = verify([exceeded(A), None, exceeded(C), exceeded(D), echo()], ((2, B), (4, D)))
+    assert asked == [2, 4, 5, 3, 1, 2]
+    assert trace.stop_reason == "reached"
+
+
+def test_a_target_that_is_prohibited_meanwhile_is_asked_nothing_more() -> None:
+    trace, asked = verify([exceeded(A), unreachable(B, 13)], ((2, B), (4, D)))
+    assert asked == [2]
+    assert trace.stop_reason == "prohibited"
