@@ -6,8 +6,10 @@ from itertools import chain
 from hopmap import addresses
 from hopmap.data.special import special_use, special_use_of_prefix
 from hopmap.wire.result import Result, Trace
+from services.output.core.row import Row
 
-MOST_NEAR = 8
+MOST_NEAR = 8  # of one flow
+MOST_TOLD = 24  # of all flows to a target, as many as inputs keep
 _UNREACHABLE = 3
 _PROHIBITED = frozenset({9, 10, 13})  # RFC 1812 5.2.7.1: administratively prohibited
 
@@ -61,6 +63,14 @@ def _is_prohibited(trace: Trace) -> bool:
 def nearest(hops: Sequence[str]) -> tuple[str, ...]:
     """Of a result's `hops_worth_probing` those nearest to the target, nearest first."""
     return tuple(hops[: -MOST_NEAR - 1 : -1])
+
+
+def near(rows: Iterable[Row]) -> dict[int, tuple[str, ...]]:
+    """For each target of rows the interfaces nearest to it, the first flow's first: a target's flows are a row each."""
+    found: dict[int, tuple[str, ...]] = {}
+    for row in rows:
+        found[row.target] = found.get(row.target, ()) + nearest(row.hops)
+    return {target: tuple(dict.fromkeys(flows))[:MOST_TOLD] for target, flows in found.items()}
 
 
 def concerns(result: Result, address: str) -> bool:

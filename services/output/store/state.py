@@ -12,7 +12,7 @@ from pathlib import Path
 from hopmap import addresses
 from hopmap.errors import UserError
 from hopmap.wire.result import ResultId
-from services.output.core.hops import nearest
+from services.output.core.hops import near
 from services.output.core.intervals import IntervalSet
 from services.output.core.row import Row
 from services.output.counters import Counters
@@ -121,13 +121,14 @@ class State:
             found = found[room:]
         self._counters.add(hops_not_kept=len(found))
 
-    def _add_feedback(self, rows: Iterable[Row]) -> None:
+    def _add_feedback(self, rows: Sequence[Row]) -> None:
+        told = near(rows)
         latest = {row.target: row for row in rows if row.outcome is not None}
         bulk.insert(
             self._connection,
             "REPLACE INTO feedback (target, outcome, agent, at, interfaces)",
             [
-                (target, row.outcome, row.id.agent, row.started, ",".join(nearest(row.hops)))
+                (target, row.outcome, row.id.agent, row.started, ",".join(told[target]))
                 for target, row in latest.items()
             ],
         )

@@ -6,8 +6,18 @@ from hypothesis import strategies as st
 
 from hopmap import addresses
 from hopmap.data.special import special_use
-from hopmap.wire.result import Hop, Ping, Result, Trace
-from services.output.core.hops import MOST_NEAR, concerns, hops_worth_probing, is_public, nearest, outcome
+from hopmap.wire.result import Hop, Ping, Result, ResultId, Trace
+from services.output.core.hops import (
+    MOST_NEAR,
+    MOST_TOLD,
+    concerns,
+    hops_worth_probing,
+    is_public,
+    near,
+    nearest,
+    outcome,
+)
+from services.output.core.row import Row
 
 TARGET = "8.8.8.8"
 
@@ -77,6 +87,17 @@ def test_the_nearest_interfaces_come_first_and_not_too_many() -> None:
     measured = result(tuple(hop(ttl, f"5.9.0.{ttl}") for ttl in range(1, 20)))
     found = nearest(hops_worth_probing(measured))
     assert found == tuple(f"5.9.0.{ttl}" for ttl in range(19, 19 - MOST_NEAR, -1))
+
+
+def row(target: int, *hops: str) -> Row:
+    return Row(ResultId("a", "s", 1), target, "2026-11-23T08:00:00.000Z", "trace", "", hops, None)
+
+
+def test_the_flows_of_a_target_tell_together() -> None:
+    flows = [row(1, "5.0.0.1", "5.0.0.2"), row(2, "5.0.0.3"), row(1, "5.0.0.4", "5.0.0.2"), row(3)]
+    assert near(flows) == {1: ("5.0.0.2", "5.0.0.1", "5.0.0.4"), 2: ("5.0.0.3",), 3: ()}
+    many = [row(1, *(f"5.0.{flow}.{ttl}" for ttl in range(20))) for flow in range(9)]
+    assert near(many)[1] == tuple(f"5.0.{flow}.{ttl}" for flow in range(9) for ttl in range(19, 11, -1))[:MOST_TOLD]
 
 
 def test_nothing_is_told_of_what_is_never_a_target() -> None:
