@@ -14,6 +14,7 @@ scamper scamper
 wrk wrk
 chromium chromium
 promtool prometheus
+fail2ban-server fail2ban
 LIST
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

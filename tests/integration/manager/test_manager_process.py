@@ -1,0 +1,218 @@
+"""The manager as a process: its link on the console, its files, its commands, its log."""
+
+import base64
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import pyotp
+import pytest
+
+from manager import audit, server_key
+from manager.vault import open_vault
+
+PASSWORD = "several words of nothing"
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+class Manager:
+    """A manager process over a directory."""
+
+    def __init__(self, folder: Path, *flags: str, **environ: str) -> None:
+        self.folder, self.port = folder, free_port()
+        self.err = folder.with_suffix(".err")
+        nowhere = f"unix://{folder}/none.sock"
+        argv = [sys.executable, "-m", "hopmap", "manager", f"--port={self.port}", f"--state-dir={folder}",
+                f"--inputs={nowhere}", f"--outputs={nowhere}", *flags]  # fmt: skip
+        with self.err.open("wb") as err:
+            self.process = subprocess.Popen(argv, stderr=err, env={**os.environ, **environ})
+
+    def ready(self) -> "Manager":
+        until = time.monotonic() + 20
+        while True:
+            try:
+                with urlopen(f"http://127.0.0.1:{self.port}/ready", timeout=2):
+                    return self
+            except OSError:
+                assert self.process.poll() is None, self.err.read_text()
+                assert time.monotonic() < until
+                time.sleep(0.05)
+
+    def post(self, path: str, fields: dict[str, str]) -> tuple[int, str]:
+        headers = {"Origin": f"http://127.0.0.1:{self.port}", "Content-Type": "application/x-www-form-urlencoded"}
+        request = Request(f"http://127.0.0.1:{self.port}{path}", urlencode(fields).encode(), headers)
+        try:
+            with urlopen(request, timeout=20) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as error:
+            return error.code, error.read().decode()
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(15)
+
+    @property
+    def said(self) -> str:
+        return self.err.read_text()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Manager]]:
+    started: list[Manager] = []
+
+    def begin(*flags: str, **environ: str) -> Manager:
+        started.append(Manager(tmp_path / "state", *flags, **environ))
+        return started[-1]
+
+    yield begin
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+
+
+def hopmap(*arguments: Any, **environ: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "hopmap", "manager", *map(str, arguments)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environ})
+
+
+def set_up(manager: Manager, name: str = "alice") -> str:
+    """Through the link of the console; the TOTP secret."""
+    found = re.search(r"/set-up\?token=([\w-]+)", manager.said)
+    assert found
+    token = found[1]
+    fields = {"token": token, "name": name, "password": PASSWORD, "again": PASSWORD}
+    status, page = manager.post("/set-up", fields)
+    assert status == 200
+    secret = "".join(re.findall(r"<code>([A-Z2-7 ]{30,})</code>", page)[0].split())
+    status, page = manager.post("/set-up/code", {"token": token, "code": pyotp.TOTP(secret).now()})
+    assert status == 200, page
+    return secret
+
+
+def test_from_the_console_to_an_admin_and_on_after_a_restart(tmp_path: Path, start: Callable[..., Manager]) -> None:
+    log = tmp_path / "security.log"
+    manager = start(LOG_FILE=str(log)).ready()
+    assert "nobody can sign in yet: make the first admin within 30 minutes at http://127.0.0.1:" in manager.said
+    secret = set_up(manager)
+    assert manager.post("/login", {"name": "alice", "password": "wrong word here", "code": "1"})[0] == 403
+    assert manager.end() == 0
+    manager = start(LOG_FILE=str(log)).ready()
+    assert "/set-up" not in manager.said
+    # the code of the set-up was used up, so that this shows the second factor's record to have survived
+    assert manager.post("/login", {"name": "alice", "password": PASSWORD, "code": pyotp.TOTP(secret).now()})[0] == 403
+    lines = log.read_text().splitlines()
+    assert [re.sub(r"^\S+ hopmap-manager\[\d+\]: ", "", line) for line in lines] == [
+        'sec v=1 ip=127.0.0.1 ev=set_up acct="alice"',
+        'sec v=1 ip=127.0.0.1 ev=login_fail acct="alice"',
+        'sec v=1 ip=127.0.0.1 ev=totp_replayed acct="alice"',
+    ]
+    assert lines[-1].partition(" ")[2].partition(": ")[2] in manager.said
+    assert log.stat().st_mode & 0o007 == 0
+
+
+def test_one_manager_for_a_directory(tmp_path: Path, start: Callable[..., Manager]) -> None:
+    start().ready()
+    second = hopmap(f"--port={free_port()}", f"--state-dir={tmp_path}/state")
+    assert (second.returncode, "a manager runs with" in second.stderr) == (2, True)
+    for command in (("rotate-key",), ("restore", "x"), ("link", "alice")):
+        done = hopmap(*command, f"--state-dir={tmp_path}/state")
+        assert (done.returncode, "stop it first" in done.stderr) == (2, True)
+
+
+def test_backup_while_it_runs_and_back_again(tmp_path: Path, start: Callable[..., Manager]) -> None:
+    state, archive = f"--state-dir={tmp_path}/state", tmp_path / "b.tar.gz"
+    manager = start().ready()
+    set_up(manager)
+    done = hopmap("backup", archive, state)
+    assert (done.returncode, "key" in done.stdout) == (0, True), done.stderr
+    key = (tmp_path / "state" / server_key.FILE).read_text()
+    assert key.strip() not in done.stdout
+    verified = hopmap("audit", "verify", state)
+    assert (verified.returncode, "every one genuine" in verified.stdout) == (0, True), verified.stderr
+    assert "did=user_set_up" in hopmap("audit", "show", state).stdout
+    manager.end()
+    assert hopmap("restore", archive, "--verify", state).returncode == 0
+    assert hopmap("restore", archive, state).returncode == 0
+    assert hopmap("rotate-key", state).returncode == 0
+    assert (tmp_path / "state" / server_key.FILE).read_text() != key
+    verified = hopmap("audit", "verify", state)
+    assert (verified.returncode, "every one genuine" in verified.stdout) == (0, True), verified.stderr
+    manager = start().ready()
+    assert "/set-up" not in manager.said
+    other = f"--state-dir={tmp_path}/other"
+    refused = hopmap("restore", archive, other)
+    assert (refused.returncode, "no key" in refused.stderr) == (2, True)
+    assert hopmap("restore", archive, other, SERVER_KEY=key.strip()).returncode == 0
+
+
+def test_audit_verify_tells_what_was_done_to_the_log(tmp_path: Path, start: Callable[..., Manager]) -> None:
+    manager = start().ready()
+    set_up(manager)
+    manager.end()
+    path = tmp_path / "state" / audit.FILE
+    path.write_bytes(path.read_bytes().replace(b'"alice"', b'"mallo"'))
+    done = hopmap("audit", "verify", f"--state-dir={tmp_path}/state")
+    assert (done.returncode, "line 2 was changed" in done.stderr) == (2, True)
+    refused = hopmap(f"--port={free_port()}", f"--state-dir={tmp_path}/state")
+    assert (refused.returncode, "line 2 was changed" in refused.stderr) == (2, True)
+
+
+def test_a_wrong_key_stops_the_start(tmp_path: Path, start: Callable[..., Manager]) -> None:
+    manager = start().ready()
+    manager.end()
+    key = base64.b64encode(os.urandom(32)).decode()
+    done = hopmap(f"--port={free_port()}", f"--state-dir={tmp_path}/state", SERVER_KEY=key)
+    assert (done.returncode, "is sealed with the key" in done.stderr, key in done.stderr) == (2, True, False)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_link_for_who_has_lost_everything(tmp_path: Path, start: Callable[..., Manager]) -> None:
+    manager = start().ready()
+    set_up(manager)
+    manager.end()
+    done = hopmap("link", "alice", f"--state-dir={tmp_path}/state", "--domain=hopmap.example.org")
+    found = re.fullmatch(r"https://hopmap\.example\.org/set-up\?token=([\w-]+)\n", done.stdout)
+    assert found
+    manager = start().ready()
+    fields = {"token": found[1], "name": "alice", "password": "other words of nothing"}
+    assert "authenticator" in manager.post("/set-up", fields | {"again": fields["password"]})[1]
+    assert hopmap("link", "A B", f"--state-dir={tmp_path}/state2").returncode == 2
+
+
+def test_the_link_of_a_run_is_a_file_while_it_runs(tmp_path: Path, start: Callable[..., Manager]) -> None:
+    manager = start("--sign-in=link").ready()
+    link = (tmp_path / "state" / "link").read_text().strip()
+    assert link in manager.said
+    with urlopen(link, timeout=10) as answer:  # without a cookie jar it is led back to the way in
+        assert answer.url.endswith("/login?next=/")
+    assert manager.end() == 0
+    assert not (tmp_path / "state" / "link").exists()
+
+
+def test_a_log_file_that_can_not_be_written_stops_the_start(tmp_path: Path) -> None:
+    done = hopmap(f"--port={free_port()}", f"--state-dir={tmp_path}/state", f"--log-file={tmp_path}")
+    assert (done.returncode, "cannot write the security log" in done.stderr) == (2, True)
+
+
+def test_no_temporary_file_outlives_the_next_start(tmp_path: Path, start: Callable[..., Manager]) -> None:
+    open_vault(tmp_path / "state", {}, os.urandom)
+    (tmp_path / "state" / ".vault.0123abcd").write_bytes(b"torn")
+    (tmp_path / "state" / ".vault.generation.0123abcd").write_bytes(b"torn")
+    start().ready()
+    assert [path.name for path in (tmp_path / "state").glob(".*")] == []
