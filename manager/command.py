@@ -8,7 +8,7 @@ from hopmap import __version__, config, logs
 from hopmap.data import asn
 from hopmap.identity import instance_id, write_whole
 from hopmap.wire.service_info import ServiceInfo
-from manager import keeping
+from manager import keeping, keys_command
 from manager.app import Site, manager_app
 from manager.auth import opening
 from manager.config import ManagerSettings
@@ -23,13 +23,15 @@ EXAMPLES = f"""\
   hopmap manager                                       pages on http://127.0.0.1:8080/
   hopmap manager --port 8000 --inputs http://127.0.0.1:8080 --outputs http://127.0.0.1:8091
   hopmap manager --port 8000 --inputs unix:///run/hopmap/input.sock
-{keeping.EXAMPLES}"""
+{keeping.EXAMPLES}{keys_command.EXAMPLES}"""
 
 
 def run(argv: list[str]) -> int:
-    """Serve the pages until SIGTERM, or one of the commands of `keeping`. Exit code 0."""
+    """Serve the pages until SIGTERM, or one of the commands of `keeping` and `keys_command`. Exit code 0."""
     if argv and argv[0] in keeping.COMMANDS:
         return keeping.run(argv)
+    if argv and argv[0] in keys_command.COMMANDS:
+        return keys_command.run(argv)
     flags = config.parser("manager", "The web pages: what grows, who measures, how the services are.", EXAMPLES)
     config.add_flags(flags, ManagerSettings)
     settings = config.load(ManagerSettings, "manager", flags.parse_args(argv), config.environment())

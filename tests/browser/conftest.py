@@ -135,7 +135,7 @@ def manager(tmp_path: Path) -> Iterator[RunningManager]:
          "--poll-seconds=0.3", "--sign-in=link", f"--state-dir={tmp_path}/manager"],
     )  # fmt: skip
     try:
-        _wait_for(f"http://127.0.0.1:{port}/ready", process)
+        wait_for(f"http://127.0.0.1:{port}/ready", process)
         yield RunningManager((tmp_path / "manager" / "link").read_text().strip(), services, process)
     finally:
         process.terminate()
@@ -144,7 +144,7 @@ def manager(tmp_path: Path) -> Iterator[RunningManager]:
         server.server_close()
 
 
-def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
+def wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
     until = time.monotonic() + 20
     while time.monotonic() < until and process.poll() is None:
         try:

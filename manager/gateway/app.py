@@ -1,0 +1,212 @@
+"""The calls of the gateway: what agents outside may ask, each with the key of its node.
+
+Nothing a client says of itself is passed on: a request to a service behind is made anew, from the key's node, checked
+numbers and a few headers of known values.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from math import ceil
+
+import bottle
+
+from hopmap.wire import decode
+from manager.core.allowance import Allowance
+from manager.core.api_keys import Fault, Key
+from manager.core.security_line import place
+from manager.gateway.admin import moment
+from manager.gateway.heartbeats import LONGEST, Heartbeats, read_heartbeat
+from manager.gateway.relay import Relay, refuse_head
+from manager.gateway.upstream import Sent
+from manager.keys import Full, KeyStore, Refused, Terms
+from manager.security_log import SecurityLog
+from services.chassis import auth, body
+from services.chassis.app import Service, answer, make_app
+from services.chassis.problem import Problem, bad_request
+
+MOST_TARGETS = 1_000
+_ENROL_BYTES = 4 << 10
+_KINDS = frozenset({"application/json", "application/x-ndjson"})
+_TAGS_LONGEST = 400
+_FAILURES_AT_ONCE, _FAILURES_PER_SECOND = 20, 0.2
+_EVENTS = {Fault.UNKNOWN: "apikey_fail", Fault.REVOKED: "apikey_revoked", Fault.EXPIRED: "apikey_expired"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the calls are made of. `wall` gives seconds since 1970."""
+
+    keys: KeyStore
+    heartbeats: Heartbeats
+    inputs: Relay
+    outputs: Relay
+    log: SecurityLog
+    wall: Callable[[], float]
+
+
+class Doorkeeper:
+    """Who calls: the key's node, within its rate; everybody else is refused, and told of in the security log."""
+
+    def __init__(self, parts: Parts, per_second: float, burst: int) -> None:
+        self._parts = parts
+        self._lock = threading.Lock()
+        self._calls = Allowance(per_second, burst)
+        self._failures = Allowance(_FAILURES_PER_SECOND, _FAILURES_AT_ONCE)
+
+    def opened(self, scope: str) -> Key:
+        """The key of the current request; 401, 403 or 429."""
+        try:
+            key = self._parts.keys.opened(bearer(), scope)
+        except Refused as refused:
+            self.tell_of(refused)
+            raise _unauthorized(refused) from refused
+        with self._lock:
+            wait = self._calls.take(key.id, time.monotonic())
+        if wait > 0:
+            raise _too_many(wait)
+        return key
+
+    def allow_try(self) -> None:
+        """429 for an address that failed too often; each call counts as a failure."""
+        with self._lock:
+            wait = self._failures.take(f"try {place(address())}", time.monotonic())
+        if wait > 0:
+            raise _too_many(wait)
+
+    def tell_of(self, refused: Refused) -> None:
+        """A line of the security log, so many for an address and no more."""
+        with self._lock:
+            silent = self._failures.take(place(address()), time.monotonic()) > 0
+        if not silent:
+            name = _EVENTS.get(refused.fault, "apikey_scope")
+            self._parts.log.event(address(), name, refused.node, reason=refused.fault.value)
+
+
+def gateway_app(service: Service, parts: Parts, door: Doorkeeper, max_body: int) -> bottle.Bottle:
+    """The application that faces the agents."""
+    app = make_app(service, metrics=False)
+
+    @app.get("/gateway/targets", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
+    def targets() -> bottle.HTTPResponse:
+        key = door.opened("targets")
+        count = _whole("count", 1, 1, MOST_TARGETS)
+        headers = _headers(key) | {"Accept": "application/json"}
+        return parts.inputs.pass_on(key.node, Sent("GET", f"/?count={count}", headers))
+
+    @app.get("/gateway/control", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
+    def control() -> bottle.HTTPResponse:
+        key = door.opened("control")
+        since = _whole("opt_outs_since", 0, 0, decode.MAX_SEQUENCE)
+        headers = _headers(key)
+        tag = _header("If-None-Match")
+        if tag:
+            headers["If-None-Match"] = tag
+        return parts.inputs.pass_on(key.node, Sent("GET", f"/control?opt_outs_since={since}", headers))
+
+    for path in ("/gateway/targets", "/gateway/control"):
+        app.route(path, method="HEAD", scope=auth.OPEN, callback=refuse_head)
+
+    @app.post("/gateway/results", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
+    def results() -> bottle.HTTPResponse:
+        key = door.opened("results")
+        length = bottle.request.content_length
+        if length <= 0:
+            raise bad_request("the body is empty: send results as JSON, an array or NDJSON")
+        if length > max_body:
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"the body is larger than {max_body} bytes")
+        headers = _headers(key) | _content() | {"X-Results-Of": key.node}
+        content = bottle.request.environ["wsgi.input"]
+        return parts.outputs.pass_on(key.node, Sent("POST", "", headers, content, length))
+
+    @app.post("/gateway/heartbeat", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
+    def heartbeat() -> bottle.HTTPResponse:
+        key = door.opened("heartbeat")
+        parts.heartbeats.beat(key.node, parts.wall(), read_heartbeat(body.read(LONGEST, 4 * LONGEST)))
+        return answer({"node": key.node, "key_expires": moment(key.expires)})
+
+    @app.post("/gateway/enrol", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
+    def enrol() -> bottle.HTTPResponse:
+        door.allow_try()
+        asked = decode.mapping(body.read_json(_ENROL_BYTES, _ENROL_BYTES), "the body")
+        node = decode.name(decode.required(asked, "node", ""), "node")
+        text = _enrolled(parts, door, node)
+        parts.log.event(address(), "enrolled", node)
+        found = {"node": node, "key": text, "key_expires": moment(parts.wall() + Terms().life)}
+        return answer(found, headers={"Cache-Control": "no-store"})
+
+    return app
+
+
+def bearer() -> str:
+    """The current request's bearer token; empty without one."""
+    kind, _, text = bottle.request.get_header("Authorization", "").partition(" ")
+    return str(text.strip()) if kind.lower() == "bearer" else ""
+
+
+def address() -> str:
+    """Where the current request comes from."""
+    return str(bottle.request.environ.get("REMOTE_ADDR", ""))
+
+
+def _enrolled(parts: Parts, door: Doorkeeper, node: str) -> str:
+    try:
+        return parts.keys.enrol(bearer(), node)
+    except Refused as refused:
+        door.tell_of(refused)
+        raise _unauthorized(refused) from refused
+    except ValueError as error:
+        raise Problem(HTTPStatus.CONFLICT, "enrolled", str(error)) from error
+    except Full as error:
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "full", str(error), {"Retry-After": "3600"}) from error
+    except OSError as error:
+        raise Problem(HTTPStatus.INSUFFICIENT_STORAGE, "storage", "no key was made: the disk takes nothing") from error
+
+
+def _unauthorized(refused: Refused) -> Problem:
+    if refused.fault is Fault.SCOPE:
+        return Problem(HTTPStatus.FORBIDDEN, "forbidden", str(refused))
+    headers = {"WWW-Authenticate": "Bearer"}
+    return Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", f"{refused}; send Authorization: Bearer KEY", headers)
+
+
+def _too_many(wait: float) -> Problem:
+    headers = {"Retry-After": str(max(1, ceil(wait)))}
+    return Problem(
+        HTTPStatus.TOO_MANY_REQUESTS, "too_many", f"too many calls: wait {headers['Retry-After']} s", headers
+    )
+
+
+def _headers(key: Key) -> dict[str, str]:
+    gzip = "gzip" in bottle.request.get_header("Accept-Encoding", "").lower()
+    return {"X-Consumer-Id": key.node, "Accept-Encoding": "gzip" if gzip else "identity"}
+
+
+def _content() -> dict[str, str]:
+    """The type and encoding of the body, where they are known ones."""
+    kind = bottle.request.get_header("Content-Type", "").partition(";")[0].strip().lower()
+    encoding = bottle.request.get_header("Content-Encoding", "identity").strip().lower() or "identity"
+    if encoding not in {"identity", "gzip"}:
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", "Content-Encoding must be gzip or identity"
+        )
+    found = {"Content-Type": kind if kind in _KINDS else "application/x-ndjson"}
+    return found | ({"Content-Encoding": encoding} if encoding == "gzip" else {})
+
+
+def _header(name: str) -> str:
+    found: str = bottle.request.get_header(name, "")
+    if len(found) > _TAGS_LONGEST or not (found.isascii() and found.isprintable()):
+        raise bad_request(f"{name}: must be at most {_TAGS_LONGEST} printable ASCII characters")
+    return found
+
+
+def _whole(key: str, default: int, low: int, high: int) -> int:
+    given = bottle.request.query.get(key)
+    if given is None:
+        return default
+    if not (given.isascii() and given.isdecimal()) or len(given) > 16 or not low <= int(given) <= high:
+        raise bad_request(f"{key}: must be a whole number from {low} to {high}")
+    return int(given)

@@ -1,0 +1,142 @@
+"""A person's way from the first start to the overview in a real browser: set-up, authenticator, codes, sign-in."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyotp
+import pytest
+
+from .conftest import free_port, wait_for
+
+pytestmark = pytest.mark.browser
+PASSWORD = "several words of nothing"
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[str]:
+    """A manager that nobody has signed in to yet: the link of its console."""
+    port, said = free_port(), tmp_path / "err"
+    nowhere = f"unix://{tmp_path}/none.sock"
+    argv = [sys.executable, "-m", "hopmap", "manager", f"--port={port}", f"--inputs={nowhere}", f"--outputs={nowhere}",
+            f"--state-dir={tmp_path}/manager"]  # fmt: skip
+    with said.open("wb") as err, subprocess.Popen(argv, stderr=err) as process:
+        wait_for(f"http://127.0.0.1:{port}/ready", process)
+        found = re.search(r"http://\S+/set-up\?token=\S+", said.read_text())
+        assert found
+        yield found[0]
+        process.terminate()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that remembers what it complained of and whom it asked."""
+    context = browser.new_context(viewport={"width": 1100, "height": 900})
+    found = context.new_page()
+    found.complaints, found.hosts = [], set()
+    found.on("console", lambda said: found.complaints.append(said.text) if said.type == "error" else None)
+    found.on("pageerror", lambda error: found.complaints.append(str(error)))
+    found.on("request", lambda request: found.hosts.add(urlsplit(request.url).netloc))
+    yield found
+    context.close()
+
+
+def fresh_code(secret: str, used: str) -> str:
+    """A code that was not used yet; waits for the next half minute where it must."""
+    otp = pyotp.TOTP(secret)
+    while otp.now() == used:
+        time.sleep(0.5)
+    return str(otp.now())
+
+
+def set_up(page: Any, link: str, look: Callable[[str], object] = lambda _: None) -> tuple[str, str, list[str]]:
+    """By keyboard alone, from the link to the overview: the secret, the code that was used, the recovery codes."""
+    page.goto(link)
+    look("set-up")
+    page.keyboard.type("alice")
+    for _ in range(2):
+        page.keyboard.press("Tab")
+        page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".qr svg")
+    look("authenticator")
+    secret = page.text_content(".key code").replace(" ", "")
+    code = pyotp.TOTP(secret).now()
+    page.keyboard.type(code)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".codes")
+    look("codes")
+    codes = page.locator(".codes code").all_text_contents()
+    page.click("text=I have kept them")
+    page.wait_for_selector("#headline")
+    return secret, code, codes
+
+
+def sign_in(page: Any, code: str, name: str = "alice") -> None:
+    page.fill("input[name=name]", name)
+    page.fill("input[name=password]", PASSWORD)
+    page.fill("input[name=code]", code)
+    page.keyboard.press("Enter")
+
+
+def test_from_the_first_start_to_the_overview_and_back_in(page: Any, fresh: str) -> None:
+    secret, used, codes = set_up(page, fresh)
+    assert len(codes) == 10
+    assert page.complaints == []
+    page.click("text=Sign out")
+    page.wait_for_selector("h1:has-text('Sign in')")
+    sign_in(page, used)
+    page.wait_for_selector("#wrong")
+    assert "A code counts once" in page.text_content("#wrong")
+    assert page.input_value("input[name=name]") == "alice"
+    sign_in(page, codes[0])
+    page.wait_for_selector("#headline")
+    page.click("nav >> text=alice")
+    assert "9 recovery codes left" in page.text_content("main")
+    page.click("nav >> text=Users")
+    page.fill("section:has-text('Invite') input[name=name]", "bob")
+    page.click("text=Make a link")
+    assert "/set-up?token=" in page.text_content(".link code")
+    page.click("text=Sign out")
+    page.wait_for_selector("h1:has-text('Sign in')")
+    sign_in(page, fresh_code(secret, used))
+    page.wait_for_selector("#headline")
+    page.goto(fresh)
+    assert "was used" in page.text_content("main")
+    assert page.hosts == {urlsplit(fresh).netloc}
+    assert not [said for said in page.complaints if "status of 403" not in said]
+
+
+def test_a_session_that_ended_elsewhere_leads_to_the_way_in(page: Any, fresh: str) -> None:
+    set_up(page, fresh)
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    page.wait_for_selector("h1:has-text('Sign in')", timeout=15_000)
+    assert {cookie["httpOnly"] for cookie in cookies} == {True}
+
+
+@pytest.mark.parametrize("width", [320, 1400])
+def test_forms_fit_every_width_and_have_names(page: Any, fresh: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    seen: list[str] = []
+
+    def look(name: str) -> None:
+        seen.append(name)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        unnamed = page.evaluate(
+            "[...document.querySelectorAll('input:not([type=hidden]), select, button, a')].filter((one) =>"
+            " !(one.textContent.trim() || one.labels?.length || one.getAttribute('aria-label'))).length"
+        )
+        assert unnamed == 0, name
+
+    set_up(page, fresh, look)
+    for path in ("account", "users", "account/authenticator"):
+        page.goto(f"http://{urlsplit(fresh).netloc}/{path}")
+        look(path)
+    assert len(seen) == 6
+    assert page.complaints == []
