@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from agents.core.measurement import Finding, Job
-from agents.core.pace import PER_NEAR_HOP, PER_NETWORK
+from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Cap
 from agents.core.trace import TraceLimits
 from agents.probe.engine import NS, Engine, EngineSettings
 from agents.probe.ring import REUSE_AFTER, SLOTS
@@ -453,3 +453,12 @@ def test_targets_behind_a_prohibition_are_told() -> None:
     ]
     bench.run(Job(TARGET, FOREVER))
     assert list(bench.engine.prohibited) == [TARGET]
+
+
+def test_further_flows_do_not_wait_for_a_cap() -> None:
+    bench = Bench(replace(LIFTED, trace=TraceLimits(across=0.01), per_network=Cap(10, 600.0, 5)))
+    (finding,) = bench.run(Job(TARGET, FOREVER), seconds=60)  # two minutes more until the next may go
+    assert finding.trace is not None
+    assert finding.trace.reached
+    assert finding.trace.probes > 5
+    assert bench.engine.counters.sent == 1 + finding.trace.probes
