@@ -5,6 +5,7 @@ next to each other, mostly, so that a hop beside one that was looked at is worth
 """
 
 from agents.core.interfaces import Interfaces
+from agents.core.joining import JoiningWalk
 from agents.core.paths import Paths
 from agents.core.trace import DetourWalk, RepeatWalk, TargetWalk, TraceLimits, Walk
 
@@ -53,10 +54,12 @@ class Explorer:
         self._tours: dict[int, Tour] = {}
         self._whole: set[int] = set()  # targets in hand that are traced all the way back
 
-    def begin(self, target: int, distance: int, max_hops: int, now: float) -> TargetWalk:
-        """The first flow; `distance` is a guess, 0 for none."""
+    def begin(self, target: int, distance: int, max_hops: int, now: float, passed: bytes = b"") -> TargetWalk:
+        """The first flow; `distance` is a guess, 0 for none, `passed` digests of interfaces that others passed."""
         limits = self._limits._replace(max_hops=max_hops)
         start = max(1, min((distance or _UNKNOWN_DISTANCE) - 1, max_hops))
+        if passed and target not in self._paths:
+            return JoiningWalk(target, self.interfaces, limits, start, passed)
         known = self._paths.known(target, start, now)
         if known.whole:
             self._whole.add(target)
@@ -73,7 +76,7 @@ class Explorer:
             return None
         if tour is None:
             tour = Tour()
-            tour.last = walk.route.target_ttl or max_hops
+            tour.last = walk.route.target_ttl or (max(walk.route.probed) if walk.stop_reason == "known" else max_hops)
         following = self._after(tour, walk, max_hops)
         if following is not None:
             self._tours[walk.target] = tour

@@ -38,6 +38,9 @@ class Paths:
     def __len__(self) -> int:
         return len(self._paths)
 
+    def __contains__(self, target: int) -> bool:
+        return target in self._paths
+
     def known(self, target: int, start: int, now: float) -> Known:
         """What is to be done with a target whose trace would start at TTL `start`.
 

@@ -339,9 +339,8 @@ class Engine:
 
     def _begin_trace(self, measurement: Measurement) -> None:
         job = measurement.job
-        measurement.begin_trace(
-            self._explorer.begin(job.address, measurement.distance, job.max_hops, self._clock() / NS)
-        )
+        now = self._clock() / NS
+        measurement.begin_trace(self._explorer.begin(job.address, measurement.distance, job.max_hops, now, job.passed))
 
     def _finish(self, measurement: Measurement) -> None:
         """It has ended: on to the target's next flow, or what was found is told."""
