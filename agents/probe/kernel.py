@@ -14,9 +14,10 @@ from time import monotonic_ns, time_ns
 
 from agents.core.flow import tcp_ports
 from agents.core.reply import parse
+from agents.core.stamps import Stamps
 from agents.probe.guard import Guard
 from agents.probe.mmsg import MOST, Inbox, Outbox
-from agents.probe.transport import RECEIVE_BATCH, Deliver, Refused
+from agents.probe.transport import RECEIVE_BATCH, Deliver, Refused, read_together
 from hopmap.errors import UserError
 
 _SO_ATTACH_FILTER = 26  # the socket module of Python 3.11 names none of these
@@ -88,6 +89,7 @@ class KernelTransport:
         self._outbox = Outbox()
         self._inbox = Inbox()
         self._poll = select.poll()
+        self._stamps = Stamps(*read_together(clock, wall))
         self._open_ones = ExitStack()
         try:
             self._sender = self._open(socket.SOCK_RAW, socket.IPPROTO_RAW)
@@ -156,17 +158,20 @@ class KernelTransport:
         """See Transport."""
         if timeout > 0 and not self._poll.poll(timeout * 1000):
             return 0
-        # Both clocks are read together and near the arrivals, so that a step of the wall clock can't spoil an RTT.
-        now = self._clock()
-        to_monotonic = now - self._wall()
-        inbox, taken = self._inbox, 0
+        now, wall = read_together(self._clock, self._wall)
+        offset, earliest, latest = self._stamps.carry(now, wall)
+        inbox, taken, left = self._inbox, 0, False
         for descriptor in self._receivers:
             count = MOST
             while count == MOST and taken < RECEIVE_BATCH:
                 count = inbox.receive(descriptor)
                 for packet, length, stamp in inbox.arrivals(count):
-                    deliver(parse(packet, length), length, stamp + to_monotonic if stamp else now)
+                    arrived = stamp + offset
+                    deliver(parse(packet, length), length, arrived if earliest <= arrived <= latest else now)
                 taken += count
+            left = left or count == MOST
+        if not left:
+            self._stamps.emptied(now, wall)
         return taken
 
     def close(self) -> None:

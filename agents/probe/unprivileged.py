@@ -14,9 +14,10 @@ from time import monotonic_ns, time_ns
 from typing import NamedTuple
 
 from agents.core.reply import ECHO_REPLY, TIME_EXCEEDED, UDP, Reply
+from agents.core.stamps import Stamps
 from agents.probe.guard import Guard
 from agents.probe.kernel import KernelTransport
-from agents.probe.transport import BUFFER_SIZE, RECEIVE_BATCH, Deliver, Refused, Transport, one_by_one
+from agents.probe.transport import BUFFER_SIZE, RECEIVE_BATCH, Deliver, Refused, Transport, one_by_one, read_together
 from hopmap.errors import UserError, one_line
 
 _IP_RECVERR, _IP_RECVTTL, _IP_MTU_DISCOVER, _DO_NOT_FRAGMENT = 11, 12, 10, 3  # not named by Python 3.11
@@ -95,6 +96,7 @@ class _Unprivileged:
         self._open_ones = ExitStack()
         self._sockets: list[socket.socket] = []
         self._poll = select.poll()
+        self._stamps = Stamps(*read_together(clock, wall))
 
     def _open(self, protocol: int, port: int) -> socket.socket:
         opened = self._open_ones.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM, protocol))
@@ -146,12 +148,15 @@ class _Unprivileged:
         """See Transport."""
         if timeout > 0 and not self._poll.poll(timeout * 1000):
             return 0
-        now = self._clock()
-        to_monotonic = now - self._wall()
+        now, wall = read_together(self._clock, self._wall)
+        offset, earliest, latest = self._stamps.carry(now, wall)
         count = 0
         for heard in self._all_heard():
-            deliver(self._reply(heard), len(heard.data), heard.stamp + to_monotonic if heard.stamp else now)
+            arrived = heard.stamp + offset
+            deliver(self._reply(heard), len(heard.data), arrived if earliest <= arrived <= latest else now)
             count += 1
+        if count < RECEIVE_BATCH:
+            self._stamps.emptied(now, wall)
         return count
 
     def _all_heard(self) -> Iterator[Heard]:

@@ -64,6 +64,22 @@ def test_an_answer_that_waited_to_be_read_has_its_own_time(transport: KernelTran
     assert before - 1_000_000 <= stamps[0] <= after + 20_000_000
 
 
+@pytest.mark.parametrize("step", [3600.0, 0.5, 0.01, -0.01, -0.5, -3600.0])
+def test_a_wall_clock_set_between_arrival_and_reading_spoils_no_time(step: float) -> None:
+    set_by = [0]
+    transport = KernelTransport(IDENTIFIER, Guard("", LiveNamespace()), wall=lambda: time.time_ns() + set_by[0])
+    stamps: list[int] = []
+    try:
+        transport.send([EchoTemplate(IDENTIFIER).build(0, 0x1234, LOOPBACK + 1, 64)])
+        before = time.monotonic_ns()
+        time.sleep(0.02)
+        set_by[0] = int(step * 1e9)
+        assert transport.receive(1.0, lambda reply, length, stamp: stamps.append(stamp)) == 1
+    finally:
+        transport.close()
+    assert before - 1_000_000 <= stamps[0] <= time.monotonic_ns()
+
+
 @pytest.mark.parametrize("address", ["8.8.8.8", "10.0.0.1", "192.0.2.1", "224.0.0.1"])
 def test_nothing_but_loopback_is_let_out_here(transport: KernelTransport, address: str) -> None:
     if Guard("", LiveNamespace()).device is not None:
