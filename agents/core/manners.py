@@ -5,7 +5,7 @@ trace probes from two hops before the distance that the ping's answer suggests. 
 earlier that was answered from the /24 after all is charged when that is seen.
 """
 
-from agents.core.pace import NEAR_TTL, Cap, Caps, NearHops
+from agents.core.pace import Cap, Caps, NearHops
 
 PING = 0
 NEVER = float("inf")
@@ -43,10 +43,6 @@ class Manners:
     def revoke(self, target: int) -> None:
         """The target's lease is given back; what it allowed is gone."""
         self._granted.pop(target, None)
-
-    def first_ttl(self, now: float) -> int:
-        """Where a trace that begins now starts: near hops are left out while other traces use up their cap."""
-        return 1 if self._near is None or self._near.begin_walk(now) else NEAR_TTL + 1
 
     def ready_at(self, target: int, ttl: int, distance: int, now: float) -> float:
         """When a probe with this TTL (or PING) may go, or NEVER; `distance` is the guessed one, 0 for none."""

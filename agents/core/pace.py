@@ -6,7 +6,6 @@ Times are monotonic seconds given by the caller. All tables are bounded.
 from typing import NamedTuple
 
 NEAR_TTL = 4
-_WALKS = 0  # stands among the near TTLs for the beginning of walks through them
 
 
 class Cap(NamedTuple):
@@ -133,13 +132,6 @@ class NearHops:
     def set_cap(self, cap: Cap, now: float) -> None:
         """See Caps."""
         self._caps.set_cap(cap, now)
-
-    def begin_walk(self, now: float) -> bool:
-        """Whether a trace that begins now may pass all near TTLs; if so, it is counted among those that do."""
-        if any(self._caps.ready_at(key, now) > now for key in (_WALKS, *range(1, self._reach + 1))):
-            return False
-        self._caps.charge(_WALKS, now)
-        return True
 
     def ready_at(self, ttl: int, now: float) -> float:
         """When a probe with this TTL may go."""

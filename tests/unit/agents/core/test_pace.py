@@ -119,20 +119,13 @@ def test_an_infinite_rate_has_no_cap() -> None:
 
 def test_near_hops_are_capped_by_ttl_and_far_ones_not() -> None:
     near = NearHops(PER_NEAR_HOP)
-    assert near.begin_walk(0.0)
     for _ in range(PER_NEAR_HOP.burst):
         near.charge(2, 0.0)
-    assert not near.begin_walk(0.0)
     assert near.ready_at(2, 0.0) > 0.0
     assert near.ready_at(1, 0.0) == 0.0
     for _ in range(100):
         near.charge(NEAR_TTL + 1, 0.0)
     assert near.ready_at(NEAR_TTL + 1, 0.0) == 0.0
-
-
-def test_no_more_walks_begin_than_each_near_ttl_can_take() -> None:
-    near = NearHops(PER_NEAR_HOP)
-    assert [near.begin_walk(0.0) for _ in range(4)] == [True, True, False, False]
 
 
 def test_a_near_router_that_answers_at_two_ttls_is_charged_for_both() -> None:
@@ -184,13 +177,11 @@ def test_what_got_to_the_network_unexpectedly_is_charged_afterwards() -> None:
     assert manners.ready_at(TARGET, PING, 10, 0.0) == pytest.approx(10.0)
 
 
-def test_near_hops_hold_back_probes_and_put_off_the_start_of_traces() -> None:
+def test_near_hops_hold_back_probes() -> None:
     manners = Manners(None, PER_NEAR_HOP)
-    assert manners.first_ttl(0.0) == 1
     for _ in range(PER_NEAR_HOP.burst):
         manners.sent(TARGET, 1, 10, 0.0)
         manners.answered(TARGET, 1, 10, OTHER_NETWORK, 0.0)
-    assert manners.first_ttl(0.0) == NEAR_TTL + 1
     assert manners.ready_at(TARGET, 1, 10, 0.0) > 0.0
     assert manners.ready_at(TARGET, PING, 10, 0.0) == 0.0
 
@@ -201,7 +192,7 @@ def test_limits_that_are_lifted_hold_nothing_back() -> None:
     for _ in range(100):
         manners.sent(TARGET, 1, 1, 0.0)
         manners.answered(TARGET, 1, 1, TARGET, 0.0)
-    assert (manners.ready_at(TARGET, 1, 1, 0.0), manners.first_ttl(0.0)) == (0.0, 1)
+    assert manners.ready_at(TARGET, 1, 1, 0.0) == 0.0
 
 
 def test_caps_can_be_set_lowered_and_lifted_while_it_runs() -> None:
