@@ -53,7 +53,8 @@ def _serve(settings: ManagerSettings, where: list[listen.Address]) -> int:
     )
     site = Site((settings.domain or "").lower(), settings.site())
     app = manager_app(service, lambda: watch.view, Networks(asn.load()), door, site)
-    listeners = [listen.Listener(app, address, listen.Bounds(body_bytes=1 << 20)) for address in where]
+    bounds = listen.Bounds(body_bytes=1 << 20)
+    listeners = [listen.Listener(app, address, bounds, behind_proxy=bool(site.domain)) for address in where]
     words = opening.first_words(door, site.url)
     if words:
         sys.stderr.write(f"hopmap manager: {words}\n")

@@ -92,12 +92,22 @@ def check_free(where: Sequence[Address]) -> None:
 
 
 class Listener:
-    """One bound address and the application behind it, served by threads of its own. `direct` is asked first."""
+    """One bound address and the application behind it, served by threads of its own. `direct` is asked first.
+
+    `behind_proxy` says that a unix socket is for a front proxy alone: the last of its X-Forwarded-For is believed then.
+    """
 
     def __init__(
-        self, app: "WSGIApplication", address: Address, bounds: Bounds, direct: channel.Direct | None = None
+        self,
+        app: "WSGIApplication",
+        address: Address,
+        bounds: Bounds,
+        direct: channel.Direct | None = None,
+        *,
+        behind_proxy: bool = False,
     ) -> None:
         self.address = address
+        proxy = {"trusted_proxy": "localhost", "trusted_proxy_count": 1, "trusted_proxy_headers": "x-forwarded-for"}
         self._server = waitress.server.create_server(
             app,
             sockets=[_bind(address)],
@@ -109,6 +119,7 @@ class Listener:
             asyncore_use_poll=True,
             clear_untrusted_proxy_headers=True,
             ident=None,
+            **(proxy if behind_proxy and address.unix else {}),  # waitress calls the peer of a unix socket localhost
         )
         self._server.channel_class = channel.Channel
         self._thread = threading.Thread(target=self._server.run, name=f"listen {address}", daemon=True)

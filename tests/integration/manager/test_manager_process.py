@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -18,6 +19,7 @@ from urllib.request import Request, urlopen
 import pyotp
 import pytest
 
+from hopmap.client import Client, Endpoint, Response
 from manager import audit, server_key
 from manager.vault import open_vault
 
@@ -216,3 +218,31 @@ def test_no_temporary_file_outlives_the_next_start(tmp_path: Path, start: Callab
     (tmp_path / "state" / ".vault.generation.0123abcd").write_bytes(b"torn")
     start().ready()
     assert [path.name for path in (tmp_path / "state").glob(".*")] == []
+
+
+def behind(manager: Manager, unix: Path, **headers: str) -> Response:
+    """A wrong sign-in as a front hands it on."""
+    fields = urlencode({"name": "nobody", "password": "x", "code": "1"}).encode()
+    sent = {"Host": "hopmap.example.org", "Origin": "https://hopmap.example.org",
+            "Content-Type": "application/x-www-form-urlencoded"}  # fmt: skip
+    with Client(Endpoint.parse(f"unix://{unix}")) as client:
+        return client.request("POST", "/login", fields, headers=sent | headers)
+
+
+def test_the_front_tells_the_address_and_nobody_forges_it(tmp_path: Path, start: Callable[..., Manager]) -> None:
+    unix = tmp_path / "m.sock"
+    manager = start("--domain=hopmap.example.org", f"--unix={unix}").ready()
+    forged = {"X-Real-IP": "203.0.113.66", "Forwarded": "for=203.0.113.66", "X-Forwarded-Host": "evil.example"}
+    # what the caller sent stands first, what the front saw itself comes last
+    answer = behind(manager, unix, **{"X-Forwarded-For": "203.0.113.66, 198.51.100.9"}, **forged)
+    assert answer.status == 403
+    assert " ip=198.51.100.9 ev=login_fail " in manager.said.splitlines()[-1]
+    behind(manager, unix, **{"X-Forwarded-For": 'x" ip=203.0.113.66'}, **forged)
+    behind(manager, unix, **forged)
+    assert behind(manager, unix, Host="evil.example").status == 421
+    headers = {"Origin": f"http://127.0.0.1:{manager.port}", "X-Forwarded-For": "203.0.113.66"}
+    request = Request(f"http://127.0.0.1:{manager.port}/login", b"name=nobody&password=x", headers)
+    with suppress(HTTPError):
+        urlopen(request, timeout=20)
+    assert " ip=127.0.0.1 ev=login_fail " in manager.said.splitlines()[-1]
+    assert "ip=203.0.113.66 ev=" not in manager.said
