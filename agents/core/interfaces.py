@@ -106,8 +106,7 @@ class Interfaces:
         known = self._known.get(key)
         if known is None or not known.looks:
             return 1.0
-        leaning = 0.75 + (key * 0x9E3779B1 >> 16 & 0xFF) / 512
-        return leaning * another(_SINGLE_ACROSS, max(1, len(known.above)), known.looks)
+        return _leaning(key) * another(_SINGLE_ACROSS, max(1, len(known.above)), known.looks)
 
     def worth_asking_again(self) -> bool:
         """Whether a silent hop is: as long as some come back, which loss and limited routers do; else a few are."""
