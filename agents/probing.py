@@ -103,7 +103,7 @@ class Probing:
         self._left_alone = left_alone
         self._redaction = redaction
         self._told_off: set[int] = set()  # targets in hand behind a prohibition
-        self._orders_seen = 0
+        self._orders_seen = -1
         self._offset = offset
         self._halted: str | None = None
         self._state = ClockState()
@@ -141,7 +141,9 @@ class Probing:
         self._left_alone.keep(now)
 
     def _obey(self) -> None:
-        self._restraint.look()
+        revision = self._orders.revision  # read first: what comes meanwhile is for the next step
+        if not self._restraint.look() and revision == self._orders_seen:
+            return
         halted, rates = self._restraint.halted, self._restraint.rates
         if halted != self._halted:
             self._engine.pause(paused=halted is not None)
@@ -154,8 +156,8 @@ class Probing:
             self._engine.set_caps(per_network(rates.per_prefix_per_second), per_near_hop(rates.per_router_per_second))
             event(_log, logging.INFO, "rates", **rates._asdict())
             self._rates = rates
-        if self._orders.revision != self._orders_seen:
-            self._orders_seen = self._orders.revision
+        if revision != self._orders_seen:
+            self._orders_seen = revision
             self._engine.withdraw(self._orders.refusal)
 
     def _submit(self) -> None:

@@ -58,11 +58,11 @@ class Restraint:
         told = self._orders.rates(self._own)
         return told._replace(packets_per_second=min(told.packets_per_second, self._budget_rate))
 
-    def look(self) -> None:
-        """See what time it is and what was used, once a second."""
+    def look(self) -> bool:
+        """See what time it is and what was used, once a second; whether it was time to."""
         now = self._clock.steady()
         if self._looked is not None and now - self._looked < _LOOK_SECONDS:
-            return
+            return False
         self._looked = now
         time = self._local(self._clock.wall())
         second = time.hour * 3600 + time.minute * 60 + time.second
@@ -76,6 +76,7 @@ class Restraint:
         if self._data.limited and (self._rated is None or now - self._rated >= _RATE_SECONDS):
             self._rated = now
             self._spread(self._quiet.open_seconds(second))
+        return True
 
     def _spread(self, seconds: float) -> None:
         rate = self._data.budget.rate(seconds)

@@ -91,7 +91,7 @@ class Route:
         return Hop(
             ttl,
             address,
-            answer.rtt_ms,
+            round(answer.rtt_ms, 3),
             reply.quoted_ttl,
             reply.icmp_type,
             reply.icmp_code,

@@ -200,10 +200,10 @@ class AgentProcess:
         ]  # fmt: skip
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self, *more: str) -> subprocess.Popen[str]:
+    def start(self, *more: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         given = {flag.partition("=")[0] for flag in more}  # a list given twice would be one for fail-over
         flags = [flag for flag in self.flags if flag.partition("=")[0] not in given]
-        command = [sys.executable, "-m", "hopmap", "agent", *flags, *more]
+        command = [*before, sys.executable, "-m", "hopmap", "agent", *flags, *more]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=self.folder)
         return self.process
 

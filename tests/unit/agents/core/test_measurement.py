@@ -191,3 +191,18 @@ def test_further_flows_are_told_by_themselves_or_with_the_first_when_they_show_n
     assert (whole.trace.flow, whole.trace.probes, whole.ping.sent) == (0, 4 + 2, 1)
     assert (detour.trace.flow, detour.trace.probes, detour.ping.sent) == (2, 3, 0)
     assert (detour.started, detour.ping.reply_ttl, detour.job) == (1002.0, None, first.job)
+
+
+def test_rtts_are_told_to_the_microsecond() -> None:
+    measurement = begun()
+    ping(measurement)
+    measurement.answered(PING, ECHO, 12.3456789)
+    route = walk()
+    measurement.begin_trace(route)
+    assert measurement.next_ttl() == 1
+    measurement.sent()
+    measurement.answered(1, ECHO, 11.9999999)
+    told = finding(measurement)
+    assert told.ping.rtts_ms == (12.346,)
+    assert told.trace is not None
+    assert [hop.rtt_ms for hop in told.trace.hops] == [12.0]
