@@ -26,6 +26,7 @@ COMMANDS: dict[str, Command] = {
     "input": Command("services.input.command", "the service that says what to probe next", "services"),
     "output": Command("services.output.command", "the service that takes results and gives hops back", "services"),
     "manager": Command("manager.command", "the web UI and control plane", "manager"),
+    "gateway": Command("manager.gateway.command", "the way in for agents outside, with a key for each", "manager"),
     "lab": Command("lab.command", "an internet in a box: run any command inside it, score any traces"),
     "data": Command("hopmap.data.command", "the packaged tables: how old, look an address up, fetch newer prefixes"),
     "check-config": Command("hopmap.check_config", "say what is wrong with a configuration file, start nothing"),

@@ -17,6 +17,7 @@ SETTINGS = {
     "input": "services.input.config:InputSettings",
     "output": "services.output.config:OutputSettings",
     "manager": "manager.config:ManagerSettings",
+    "gateway": "manager.gateway.config:GatewaySettings",
     "up": "hopmap.up.config:UpSettings",
 }
 

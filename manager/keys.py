@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hopmap.errors import UserError
 from hopmap.wire import api_key
@@ -70,16 +71,16 @@ class KeyStore:
                 f"cannot use {path}: {error}; bring a backup back, or move it away to begin anew"
             ) from error
         for row in rows:
-            self._remember(Key(*row[:3], tuple(row[3].split(",")), *row[4:]))
+            self._remember(_read(row))
 
-    def ensure(self, node: str, terms: Terms = Terms()) -> str | None:  # noqa: B008 - a frozen value
+    def ensure(self, node: str, terms: Terms = Terms()) -> str | None:
         """A new key when the node has none that lasts; None when it has."""
         with self._lock:
             if api_keys.lasting(self._current(node), self._now(), terms.renew):
                 return None
             return self.rotate(node, terms)
 
-    def rotate(self, node: str, terms: Terms = Terms()) -> str:  # noqa: B008 - a frozen value
+    def rotate(self, node: str, terms: Terms = Terms()) -> str:
         """A new key; the one in use goes on for the overlap. OSError of the disk, Full."""
         with self._lock:
             return self._made(node, terms)
@@ -92,7 +93,7 @@ class KeyStore:
             self._write([replace(key, ended=now) for key in live])
             return len(live)
 
-    def keys(self) -> list[Key]:
+    def known(self) -> list[Key]:
         """All that are known, by node, the oldest first."""
         with self._lock:
             return sorted(map(self._with_use, self._keys.values()), key=lambda key: (key.node, key.made))
@@ -139,7 +140,7 @@ class KeyStore:
                 database.execute("INSERT INTO tokens VALUES (?,?,?,?)", row)
             return text
 
-    def enrol(self, token: str, node: str, terms: Terms = Terms()) -> str:  # noqa: B008 - a frozen value
+    def enrol(self, token: str, node: str, terms: Terms = Terms()) -> str:
         """A new node's key for a token, which is spent with it; Refused, and ValueError for a node that has a key."""
         try:
             token_id = api_key.read_token(token)
@@ -195,16 +196,17 @@ class KeyStore:
             self._of_node[key.node].remove(key.id)
 
     def _write(self, keys: Iterable[Key], spent: str = "") -> None:
+        written = list(keys)
         rows = [
             (key.id, key.node, key.digest, ",".join(key.scopes), key.made, key.expires, key.ended, key.used)
-            for key in keys
+            for key in written
         ]
         with _Transaction(self._database) as database:
             database.executemany("INSERT OR REPLACE INTO keys VALUES (?,?,?,?,?,?,?,?)", rows)
             if spent:
                 database.execute("DELETE FROM tokens WHERE id=?", (spent,))
-        for row in rows:
-            self._remember(Key(*row[:3], tuple(row[3].split(",")), *row[4:]))
+        for key in written:
+            self._remember(key)
 
 
 class _Transaction:
@@ -233,6 +235,11 @@ class _Transaction:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise OSError(f"{FILE}: {error}") from error
+
+
+def _read(row: tuple[Any, ...]) -> Key:
+    key_id, node, digest, scopes, *times = row
+    return Key(key_id, node, digest, tuple(scopes.split(",")), *times)
 
 
 def _told(fault: Fault, scope: str) -> str:

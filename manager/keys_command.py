@@ -63,7 +63,7 @@ class _Gateway:
                 "or name its directory with --state-dir"
             ) from error
         if answer.status != HTTPStatus.OK:
-            raise UserError(f"the gateway refuses: {one_line(str(found.get('detail', answer.status)))}")
+            raise UserError(f"the gateway refuses: {_plain(found.get('detail', answer.status))}")
         return found
 
 
@@ -100,6 +100,10 @@ def _list(gateway: _Gateway, given: Any) -> _Told:
 def _enrol_token(gateway: _Gateway, given: Any) -> _Told:
     found = gateway.call("POST", "/enrol-tokens", {"node": given.node, "hours": given.hours})
     return str(found["token"]), found
+
+
+def _plain(text: object) -> str:
+    return "".join(one for one in str(text)[:300] if one.isprintable())
 
 
 def _node(given: Any) -> str:

@@ -23,57 +23,68 @@ _TERMS = Terms()
 
 
 def admin_app(
-    service: Service, keys: KeyStore, heartbeats: Heartbeats, tell: Callable[..., None], now: Callable[[], float]
+    service: Service, keys: KeyStore, heartbeats: Heartbeats, tell: Callable[[str, str], None], now: Callable[[], float]
 ) -> bottle.Bottle:
-    """The application. `tell(EVENT, NODE, **more)` writes to the security log."""
+    """The application. `tell(EVENT, NODE)` writes to the security log."""
     app = make_app(service)
+    calls = _Calls(keys, heartbeats, tell, now)
+    app.get("/keys", scope=auth.OPEN, callback=calls.listed)
+    app.post("/keys/ensure", scope=auth.OPEN, callback=calls.ensure)
+    app.post("/keys/rotate", scope=auth.OPEN, callback=calls.rotate)
+    app.post("/keys/revoke", scope=auth.OPEN, callback=calls.revoke)
+    app.post("/enrol-tokens", scope=auth.OPEN, callback=calls.enrol_token)
+    app.get("/nodes", scope=auth.OPEN, callback=calls.nodes)
+    return app
 
-    @app.get("/keys", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
-    def listed() -> bottle.HTTPResponse:
-        return answer({"keys": [_shown(key, now()) for key in keys.keys()]})
 
-    @app.post("/keys/ensure", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
-    def ensure() -> bottle.HTTPResponse:
-        asked = _asked()
-        return made(_node(asked), keys.ensure, _terms(asked))
+class _Calls:
+    def __init__(
+        self, keys: KeyStore, heartbeats: Heartbeats, tell: Callable[[str, str], None], now: Callable[[], float]
+    ) -> None:
+        self._keys = keys
+        self._heartbeats = heartbeats
+        self._tell = tell
+        self._now = now
 
-    @app.post("/keys/rotate", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
-    def rotate() -> bottle.HTTPResponse:
-        asked = _asked()
-        return made(_node(asked), keys.rotate, _terms(asked))
+    def listed(self) -> bottle.HTTPResponse:
+        now = self._now()
+        return answer({"keys": [_shown(key, now) for key in self._keys.known()]})
 
-    @app.post("/keys/revoke", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
-    def revoke() -> bottle.HTTPResponse:
+    def ensure(self) -> bottle.HTTPResponse:
+        return self._made(self._keys.ensure)
+
+    def rotate(self) -> bottle.HTTPResponse:
+        return self._made(self._keys.rotate)
+
+    def revoke(self) -> bottle.HTTPResponse:
         asked = _asked()
         node, key_id = _node(asked), asked.get("id")
         if key_id is not None:
             key_id = decode.string(key_id, "id", 16)
-        ended = _kept(lambda: keys.revoke(node, key_id))
+        ended = _kept(lambda: self._keys.revoke(node, key_id))
         if ended:
-            tell("apikey_revoked", node)
+            self._tell("apikey_revoked", node)
         return answer({"revoked": ended})
 
-    @app.post("/enrol-tokens", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
-    def enrol_token() -> bottle.HTTPResponse:
+    def enrol_token(self) -> bottle.HTTPResponse:
         asked = _asked()
         node = _node(asked) if asked.get("node") is not None else None
-        hours = decode.real(asked.get("hours", 24), "hours", 0.01, 24 * 30)
-        token = _kept(lambda: keys.new_token(node, hours * 3600))
-        tell("enrol_token_made", node or "any")
-        return answer({"token": token, "expires": moment(now() + hours * 3600)})
+        life = decode.real(asked.get("hours", 24), "hours", 0.001, 24 * 30) * 3600
+        token = _kept(lambda: self._keys.new_token(node, life))
+        self._tell("enrol_token_made", node or "any")
+        return answer({"token": token, "expires": moment(self._now() + life)})
 
-    @app.get("/nodes", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
-    def nodes() -> bottle.HTTPResponse:
-        return answer({"nodes": heartbeats.listed(now())})
+    def nodes(self) -> bottle.HTTPResponse:
+        return answer({"nodes": self._heartbeats.listed(self._now())})
 
-    def made(node: str, make: Callable[[str, Terms], str | None], terms: Terms) -> bottle.HTTPResponse:
+    def _made(self, make: Callable[[str, Terms], str | None]) -> bottle.HTTPResponse:
+        asked = _asked()
+        node, terms = _node(asked), _terms(asked)
         text = _kept(lambda: make(node, terms))
         if text is None:
             return answer({"changed": False})
-        tell("apikey_made", node)
-        return answer({"changed": True, "key": text, "expires": moment(now() + terms.life)})
-
-    return app
+        self._tell("apikey_made", node)
+        return answer({"changed": True, "key": text, "expires": moment(self._now() + terms.life)})
 
 
 def moment(at: float) -> str:

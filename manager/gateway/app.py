@@ -88,56 +88,62 @@ class Doorkeeper:
 def gateway_app(service: Service, parts: Parts, door: Doorkeeper, max_body: int) -> bottle.Bottle:
     """The application that faces the agents."""
     app = make_app(service, metrics=False)
-
-    @app.get("/gateway/targets", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
-    def targets() -> bottle.HTTPResponse:
-        key = door.opened("targets")
-        count = _whole("count", 1, 1, MOST_TARGETS)
-        headers = _headers(key) | {"Accept": "application/json"}
-        return parts.inputs.pass_on(key.node, Sent("GET", f"/?count={count}", headers))
-
-    @app.get("/gateway/control", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
-    def control() -> bottle.HTTPResponse:
-        key = door.opened("control")
-        since = _whole("opt_outs_since", 0, 0, decode.MAX_SEQUENCE)
-        headers = _headers(key)
-        tag = _header("If-None-Match")
-        if tag:
-            headers["If-None-Match"] = tag
-        return parts.inputs.pass_on(key.node, Sent("GET", f"/control?opt_outs_since={since}", headers))
-
+    calls = _Calls(parts, door, max_body)
+    app.get("/gateway/targets", scope=auth.OPEN, callback=calls.targets)
+    app.get("/gateway/control", scope=auth.OPEN, callback=calls.control)
+    app.post("/gateway/results", scope=auth.OPEN, callback=calls.results)
+    app.post("/gateway/heartbeat", scope=auth.OPEN, callback=calls.heartbeat)
+    app.post("/gateway/enrol", scope=auth.OPEN, callback=calls.enrol)
     for path in ("/gateway/targets", "/gateway/control"):
         app.route(path, method="HEAD", scope=auth.OPEN, callback=refuse_head)
+    return app
 
-    @app.post("/gateway/results", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
-    def results() -> bottle.HTTPResponse:
-        key = door.opened("results")
+
+class _Calls:
+    def __init__(self, parts: Parts, door: Doorkeeper, max_body: int) -> None:
+        self._parts = parts
+        self._door = door
+        self._max_body = max_body
+
+    def targets(self) -> bottle.HTTPResponse:
+        key = self._door.opened("targets")
+        count = _whole("count", 1, 1, MOST_TARGETS)
+        headers = _headers(key) | {"Accept": "application/json"}
+        return self._parts.inputs.pass_on(key.node, Sent("GET", f"/?count={count}", headers))
+
+    def control(self) -> bottle.HTTPResponse:
+        key = self._door.opened("control")
+        since = _whole("opt_outs_since", 0, 0, decode.MAX_SEQUENCE)
+        tag = _header("If-None-Match")
+        headers = _headers(key) | ({"If-None-Match": tag} if tag else {})
+        return self._parts.inputs.pass_on(key.node, Sent("GET", f"/control?opt_outs_since={since}", headers))
+
+    def results(self) -> bottle.HTTPResponse:
+        key = self._door.opened("results")
         length = bottle.request.content_length
         if length <= 0:
             raise bad_request("the body is empty: send results as JSON, an array or NDJSON")
-        if length > max_body:
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", f"the body is larger than {max_body} bytes")
+        if length > self._max_body:
+            detail = f"the body is larger than {self._max_body} bytes"
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", detail)
         headers = _headers(key) | _content() | {"X-Results-Of": key.node}
         content = bottle.request.environ["wsgi.input"]
-        return parts.outputs.pass_on(key.node, Sent("POST", "", headers, content, length))
+        return self._parts.outputs.pass_on(key.node, Sent("POST", "", headers, content, length))
 
-    @app.post("/gateway/heartbeat", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
-    def heartbeat() -> bottle.HTTPResponse:
-        key = door.opened("heartbeat")
-        parts.heartbeats.beat(key.node, parts.wall(), read_heartbeat(body.read(LONGEST, 4 * LONGEST)))
+    def heartbeat(self) -> bottle.HTTPResponse:
+        key = self._door.opened("heartbeat")
+        content = read_heartbeat(body.read(LONGEST, 4 * LONGEST))
+        self._parts.heartbeats.beat(key.node, self._parts.wall(), content)
         return answer({"node": key.node, "key_expires": moment(key.expires)})
 
-    @app.post("/gateway/enrol", scope=auth.OPEN)  # type: ignore[untyped-decorator] # bottle has no types
-    def enrol() -> bottle.HTTPResponse:
-        door.allow_try()
+    def enrol(self) -> bottle.HTTPResponse:
+        self._door.allow_try()
         asked = decode.mapping(body.read_json(_ENROL_BYTES, _ENROL_BYTES), "the body")
         node = decode.name(decode.required(asked, "node", ""), "node")
-        text = _enrolled(parts, door, node)
-        parts.log.event(address(), "enrolled", node)
-        found = {"node": node, "key": text, "key_expires": moment(parts.wall() + Terms().life)}
+        text = _enrolled(self._parts, self._door, node)
+        self._parts.log.event(address(), "enrolled", node)
+        found = {"node": node, "key": text, "key_expires": moment(self._parts.wall() + Terms().life)}
         return answer(found, headers={"Cache-Control": "no-store"})
-
-    return app
 
 
 def bearer() -> str:

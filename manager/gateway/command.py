@@ -88,7 +88,8 @@ def _relay(settings: GatewaySettings, kind: str, urls: tuple[str, ...], path: st
     for endpoint in endpoints:
         if token and not endpoint.guards_token(settings.private_networks):
             raise UserError(
-                f"the token would go in the clear to {endpoint.host}: use https, or name its network in private_networks"
+                f"the token would go in the clear to {endpoint.host}: "
+                "use https, or name its network in private_networks"
             )
     upstreams = [Upstream(endpoint, token, settings.upstream_seconds) for endpoint in endpoints]
     return Relay(kind, upstreams, settings.threads // 4)

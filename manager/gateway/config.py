@@ -57,8 +57,8 @@ class GatewaySettings:
         where = addresses(self.host, self.port, self.unix or "")
         if not self.plain_http and any(not address.is_local for address in where):
             raise UserError(
-                f"http://{self.host}:{self.port} can be reached by others, and keys must not travel in plain HTTP: listen "
-                "on 127.0.0.1 or a unix socket with a TLS front before it, or say --plain-http if you know the network"
+                f"http://{self.host}:{self.port} can be reached by others, and keys must not travel in plain HTTP: "
+                "listen on 127.0.0.1 or a unix socket, with a TLS front before it, or say --plain-http, knowingly"
             )
         check_free(where)
         return where

@@ -10,7 +10,7 @@ from services.chassis import auth, body
 from services.chassis.app import JSON, Service, answer, make_app
 from services.chassis.problem import Problem
 from services.output.config import OutputSettings
-from services.output.core.ingest import TooMany
+from services.output.core.ingest import Batch, TooMany
 from services.output.counters import Counters
 from services.output.parsing import Parsing
 from services.output.reading import Reading
@@ -35,6 +35,7 @@ def results_app(
             batch = parsing.read(content, settings.max_batch)
         except TooMany as error:
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many", str(error)) from error
+        _refuse_others(batch)
         stored = writer.store(batch.rows)
         counters.add(rejected=len(batch.rejected))
         rejected = [refused._asdict() for refused in batch.rejected]
@@ -75,6 +76,15 @@ def queries_app(service: Service, writer: Writer, reading: Reading, statistics: 
         return answer({"file": writer.rotate().name})
 
     return app
+
+
+def _refuse_others(batch: Batch) -> None:
+    """Behind a gateway, which knows who sends: nobody may use up the numbers of another agent. 422, nothing stored."""
+    whose = bottle.request.get_header("X-Results-Of")
+    others = set() if whose is None else {row.id.agent for row in batch.rows} - {whose}
+    if others:
+        detail = f"results of {whose} are taken here, not of {min(others)}: the agent's name must be its key's"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "wrong_agent", detail)
 
 
 def _query() -> dict[str, str]:

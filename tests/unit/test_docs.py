@@ -22,12 +22,16 @@ PARTS = {
     "services/input": "docs/input.md",
     "services/output": "docs/output.md",
     "manager": "docs/manager.md",
+    "manager/gateway": "docs/gateway.md",
     "agents": "docs/agent.md",
 }
 
 
 def sources(folder: str) -> Iterator[tuple[Path, ast.Module]]:
+    apart = [ROOT / part for part in PARTS if part.startswith(f"{folder}/")]  # they have pages of their own
     for path in sorted((ROOT / folder).glob("**/*.py")):
+        if any(path.is_relative_to(one) for one in apart):
+            continue
         yield path, ast.parse(path.read_text(encoding="utf-8"))
 
 
