@@ -67,7 +67,8 @@ def restore(
         return header
     counted = vault.read_counter(state_dir / vault.COUNTER) or 0
     generation = max(counted, header.generation) + 1
-    _restore_audit_log(state_dir, content.get(audit.FILE))
+    if not _restore_audit_log(state_dir, content.get(audit.FILE)):
+        records.pop(audit.HEAD, None)  # there is no log that could reach to where the vault saw its end
     for name in SESSIONS:
         (state_dir / name).unlink(missing_ok=True)
     write_whole(state_dir / vault.FILE, sealing.seal_store(keys, generation, records, random))
@@ -75,15 +76,16 @@ def restore(
     return sealing.Header(keys.id, generation)
 
 
-def _restore_audit_log(state_dir: Path, saved: bytes | None) -> None:
-    """A log that only went on since the backup stays as it is; another one is kept aside."""
+def _restore_audit_log(state_dir: Path, saved: bytes | None) -> bool:
+    """A log that only went on since the backup stays as it is; another one is kept aside. Whether there is one."""
     path = state_dir / audit.FILE
     present = path.read_bytes() if path.exists() else b""
     if saved is None or present.startswith(saved):
-        return
+        return bool(present)
     if present:
         write_whole(path.with_name(f"{audit.FILE}.before-restore"), present)
     write_whole(path, saved)
+    return bool(saved)
 
 
 def _read(source: Path) -> dict[str, bytes]:

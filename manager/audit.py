@@ -12,7 +12,7 @@ from manager.core.chain import Head
 from manager.vault import Vault
 
 FILE = "audit.log"
-_KEY, _HEAD = "secret/audit-key", "secret/audit-head"
+_KEY, HEAD = "secret/audit-key", "secret/audit-head"
 
 
 class Audit:
@@ -38,7 +38,7 @@ class Audit:
             line, head = chain.entry(self._key, self.head, {"at": self._now(), "by": who, "did": what, **told})
             _append(self._path, line)
             self.head = head
-            self._vault.commit({**changes, _HEAD: _encoded(head)})
+            self._vault.commit({**changes, HEAD: _encoded(head)})
 
 
 def verify(path: Path, vault: Vault) -> Head:
@@ -46,7 +46,7 @@ def verify(path: Path, vault: Vault) -> Head:
     key = vault.get(_KEY)
     if key is None:
         raise UserError(f"the vault beside {path} knows no audit log: start the manager once")
-    kept = _decoded(vault.get(_HEAD))
+    kept = _decoded(vault.get(HEAD))
     head, passed = Head(), kept.count == 0
     try:
         for _, head in chain.follow(key, _lines(path)):

@@ -13,7 +13,7 @@ from manager import archive, audit
 from manager.auth import opening
 from manager.auth.links import INVITED_SECONDS
 from manager.config import ManagerSettings
-from manager.core import users
+from manager.core import second_factor, users
 from manager.holding import held
 from manager.vault import open_vault
 
@@ -51,12 +51,25 @@ def _restore(flags: Parser, argv: list[str]) -> int:
         header = archive.restore(
             Path(given["file"]), state_dir, config.environment(), os.urandom, verify_only=given["verify"]
         )
+        if not given["verify"]:
+            _settle(state_dir, f"{given['file']}")
     if given["verify"]:
         _say(f"{given['file']} is whole and opens with this key: write {header.generation}")
         return 0
     _say(f"restored as write {header.generation}; all sessions are ended, and recovery codes used since count again:")
     _say("have new ones made")
     return 0
+
+
+def _settle(state_dir: Path, source: str) -> None:
+    """Tell of the restore in the audit log, and take no code of this moment: it may have been used before."""
+    door = opening.open_door(state_dir, config.environment())
+    step = int(door.clocks.now()) // second_factor.STEP_SECONDS
+    for user in door.accounts.all():
+        if user.step < step:
+            door.accounts.change("console", user.name, "codes_until_now_refused", step=step)
+    door.accounts.tell("console", "restored", source=source)
+    door.sessions.close()
 
 
 def _rotate_key(flags: Parser, argv: list[str]) -> int:

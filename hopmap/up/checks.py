@@ -20,8 +20,11 @@ _LONGEST_NAME = len("/output.sock")  # the lab's own, /lab/control and /lab/pack
 _PREFIX = "hopmap-up-"
 
 
-def check_packages(needed: Sequence[str] = ("bottle", "waitress", "prometheus_client")) -> None:
-    """The services stand on packages that a bare agent does without."""
+SERVICES_NEED = ("bottle", "waitress", "prometheus_client", "cryptography", "pyotp", "segno")
+
+
+def check_packages(needed: Sequence[str] = SERVICES_NEED) -> None:
+    """The services and the pages stand on packages that a bare agent does without."""
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"the services need {', '.join(missing)}: install with pip install 'hopmap[manager]'")

@@ -89,6 +89,10 @@ class Accounts:
                 raise Refused("There is no such user any more.")
             self.put(by, replace(user, **fields), did)
 
+    def tell(self, by: str, did: str, **told: str) -> None:
+        """A line of the audit log for what was done beside the users."""
+        self._audit.change(by, did, {}, **told)
+
     def remove(self, by: str, name: str) -> None:
         """Remove a user."""
         with self._vault.changing:

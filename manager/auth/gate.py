@@ -5,6 +5,7 @@ that every service answers.
 """
 
 import hmac
+import ipaddress
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from hopmap.logs import event
 from manager.auth.accounts import Refused
 from manager.auth.door import Caller, Door, Visitor, Wait
 from manager.auth.hashing import Busy
-from manager.core import users
+from manager.core import security_line, users
 from services.chassis import body
 from services.chassis.app import error_answer
 from services.chassis.problem import Problem, bad_request
@@ -102,7 +103,7 @@ class Gate:
             raise error_answer(HTTPStatus.MISDIRECTED_REQUEST, "misdirected", f"these pages answer to {known} only")
 
     def _check_role(self, visitor: Visitor, role: str, *, is_page: bool, confirmed: bool) -> None:
-        if role == PUBLIC or (bottle.request.path == "/metrics" and _host_name() in _LOCAL_NAMES):
+        if role == PUBLIC or (bottle.request.path == "/metrics" and _from_this_machine()):
             return
         reading = is_page and bottle.request.method in {"GET", "HEAD"}
         if visitor.user is None:
@@ -199,6 +200,12 @@ def next_page(asked: str) -> str:
 def redirect(to: str) -> bottle.HTTPResponse:
     """See other (303): the next request is a GET."""
     return bottle.HTTPResponse(b"", HTTPStatus.SEE_OTHER, {"Location": to, "Cache-Control": "no-store"})
+
+
+def _from_this_machine() -> bool:
+    """Whether somebody here asks us by a name of this machine, not through a front."""
+    address = security_line.shown(bottle.request.environ.get("REMOTE_ADDR", ""))
+    return _host_name() in _LOCAL_NAMES and ipaddress.ip_address(address).is_loopback
 
 
 def _host() -> str:

@@ -32,7 +32,7 @@ class LoginPages:
         to = next_page(bottle.request.query.getunicode("next") or "/")
         if visitor().user is not None:
             return redirect(to)
-        return self._paper.page("login.html", to=to, name="", wrong="", by_link=self._door.by_link)
+        return self._form(HTTPStatus.OK, to, "", "")
 
     def login(self) -> bottle.HTTPResponse:
         fields = form()
@@ -45,9 +45,14 @@ class LoginPages:
             headers = {"Retry-After": str(wait.seconds)}
         if secret is not None:
             return self._gate.signed_in(secret, to, name.strip().lower())
-        page = self._paper.page("login.html", status, to=to, name=name[:64], wrong=wrong, by_link=self._door.by_link)
+        page = self._form(status, to, name[:64], wrong)
         page.headers.update(headers)
         return page
+
+    def _form(self, code: int, to: str, name: str, wrong: str) -> bottle.HTTPResponse:
+        empty = not self._door.by_link and not self._door.accounts.all()
+        values = {"to": to, "name": name, "wrong": wrong, "by_link": self._door.by_link, "empty": empty}
+        return self._paper.page("login.html", code, **values)
 
     def link(self) -> bottle.HTTPResponse:
         secret = self._door.sign_in_by_link(self._gate.caller(), bottle.request.query.getunicode("token") or "")

@@ -151,6 +151,7 @@ def test_backup_while_it_runs_and_back_again(tmp_path: Path, start: Callable[...
     manager.end()
     assert hopmap("restore", archive, "--verify", state).returncode == 0
     assert hopmap("restore", archive, state).returncode == 0
+    assert "did=restored source=" in hopmap("audit", "show", state).stdout
     assert hopmap("rotate-key", state).returncode == 0
     assert (tmp_path / "state" / server_key.FILE).read_text() != key
     verified = hopmap("audit", "verify", state)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from manager.auth import hashing
 from manager.core.sessions import mark_of
 
+PASSWORD = "several words of nothing"
 MakeHouse = Callable[..., Any]
 WRONG = {
     "unknown name": {"name": "nobody", "code": "123456"},
@@ -66,6 +68,13 @@ def test_a_code_counts_once_also_after_a_restart(house: Any) -> None:
     assert house.sign_in(code=code)[1].status == 403
     house.time += 30
     assert house.sign_in()[1].status == 303
+
+
+def test_of_many_who_use_a_code_at_once_one_gets_in(house: Any) -> None:
+    code, accounts = house.code("alice"), house.door.accounts
+    with ThreadPoolExecutor(8) as pool:
+        tried = list(pool.map(lambda _: accounts.try_in("alice", PASSWORD, code, house.time), range(8)))
+    assert sorted(one.event for one in tried) == ["login_ok", *["totp_replayed"] * 7]
 
 
 def test_a_wrong_password_does_not_use_the_code_up(house: Any) -> None:

@@ -362,6 +362,8 @@ def test_metrics_are_for_this_machine_or_for_who_is_signed_in(make_house: MakeHo
     stranger = house.browser()
     assert stranger.get("/metrics").status == 401
     stranger.host = "127.0.0.1:8080"
+    assert stranger.get("/metrics").status == 401
+    stranger.address = "127.0.0.1"
     assert stranger.get("/metrics").status == 200
     assert house.set_up().get("/metrics").status == 200
 

@@ -10,6 +10,7 @@ import pytest
 from hopmap.errors import UserError
 from manager import server_key, vault
 from manager.archive import backup, restore, rotate_key
+from manager.audit import Audit
 from manager.vault import Vault, open_vault
 
 KEY_A, KEY_B = (base64.b64encode(letter * 32).decode() for letter in (b"a", b"b"))
@@ -219,6 +220,15 @@ def test_another_audit_log_is_kept_aside(filled: Path, tmp_path: Path) -> None:
     restore(tmp_path / "b.tar.gz", filled, {}, os.urandom, verify_only=False)
     assert (filled / "audit.log").read_bytes() == b"one\n"
     assert (filled / "audit.log.before-restore").read_bytes() == b"other\n"
+
+
+def test_a_vault_alone_begins_a_new_audit_log(tmp_path: Path) -> None:
+    first, other = tmp_path / "first", tmp_path / "other"
+    vault_here = opened(first)
+    Audit(first, vault_here, lambda: "now", os.urandom).change("a", "b", {"user/a": b"1"})
+    environ = {"SERVER_KEY": (first / server_key.FILE).read_text()}
+    restore(first / vault.FILE, other, environ, os.urandom, verify_only=False)
+    assert Audit(other, opened(other, **environ), lambda: "now", os.urandom).head.count == 0
 
 
 def test_an_older_vault_is_taken_when_that_is_meant(filled: Path, tmp_path: Path) -> None:
