@@ -120,6 +120,39 @@ def test_a_session_that_ended_elsewhere_leads_to_the_way_in(page: Any, fresh: st
     assert {cookie["httpOnly"] for cookie in cookies} == {True}
 
 
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_axe_finds_nothing_on_any_page(page: Any, fresh: str, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    site = f"http://{urlsplit(fresh).netloc}"
+    page.emulate_media(color_scheme=scheme)
+    looked = []
+
+    def look(name: str) -> None:
+        looked.append(name)
+        found = axe.run(page).response
+        assert found["violations"] == [], name
+        page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img id=mute src=x>')")
+        assert [one["id"] for one in axe.run(page).response["violations"]] == ["image-alt"], "axe sees nothing"
+        page.evaluate("document.querySelector('#mute').remove()")
+
+    page.goto(f"{site}/login")
+    look("login")
+    sign_in(page, "1", name="nobody")
+    page.wait_for_selector("#wrong")
+    look("login-wrong")
+    set_up(page, fresh, look)
+    look("overview")
+    page.goto(f"{site}/users")
+    page.fill("section:has-text('Invite') input[name=name]", "bob")
+    page.click("text=Make a link")
+    page.wait_for_selector(".link")
+    look("users")
+    for path in ("account", "account/authenticator", "set-up?token=x"):
+        page.goto(f"{site}/{path}")
+        look(path)
+    assert len(looked) == 10
+
+
 @pytest.mark.parametrize("width", [320, 1400])
 def test_forms_fit_every_width_and_have_names(page: Any, fresh: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
