@@ -79,13 +79,7 @@ class Line:
 
     def connect(self, host: str, port: int, deadline: float, token: str = "") -> socket.socket:
         """A connection to a checked address of a host. Every address must be allowed: none is tried before."""
-        addresses = _looked_up(self._resolve, host, port)
-        for address in addresses:
-            why = destination.refusal(address, self._allowed)
-            if why:
-                raise Refused(f"{address} {why}: the manager does not connect there; see private_networks")
-            if token and not destination.is_named_private(address, self._allowed):
-                raise Refused("The token would go in the clear: use https, or name its network in private_networks.")
+        addresses = self._checked(host, port, token)
         failed: OSError = TimeoutError()
         for address in addresses[:MOST_ADDRESSES]:
             try:
@@ -93,6 +87,21 @@ class Line:
             except OSError as error:
                 failed = error
         raise Silent(_words(failed)) from failed
+
+    def check_token(self, to: Destination) -> None:
+        """Refused when a token for this place would travel in the clear."""
+        if not to.tls:
+            self._checked(to.host, to.port, "token")
+
+    def _checked(self, host: str, port: int, token: str) -> Sequence[Address]:
+        addresses = _looked_up(self._resolve, host, port)
+        for address in addresses:
+            why = destination.refusal(address, self._allowed)
+            if why:
+                raise Refused(f"{address} {why}: the manager does not connect there; see private_networks")
+            if token and not destination.is_named_private(address, self._allowed):
+                raise Refused("The token would go in the clear: use https, or name its network in private_networks.")
+        return addresses
 
     def _connect(self, to: Destination | Endpoint, deadline: float, token: str) -> socket.socket:
         if isinstance(to, Endpoint) and to.unix:

@@ -1,7 +1,7 @@
 """What the fleet is told: the control document's settings and the list of opt-outs with its history. Pure.
 
-A version is given once, to one content. What is found at an input that this manager did not write (it was put back to
-an older state, or somebody else wrote there) only ever makes the orders more cautious.
+A version is given once, to one content. What is found at an input and this manager does not know of (it was put back
+to an older state, or somebody else wrote there) only ever makes the orders more cautious.
 """
 
 from collections.abc import Mapping
@@ -127,9 +127,13 @@ def holds(orders: Orders, found: Control) -> bool:
     return _settings(document(orders)) == _settings(found) and theirs.issuperset(one.prefix for one in orders.opt_outs)
 
 
-def is_foreign(orders: Orders, found: Control) -> bool:
-    """Whether somebody else wrote it, or we did and have forgotten: it is as new as ours, and says something else."""
-    return found.version > orders.version or (found.version == orders.version and not holds(orders, found))
+def is_foreign(orders: Orders, given: Orders | None, found: Control) -> bool:
+    """Whether somebody else wrote it, or we did and have forgotten. `given` is what we gave under its version."""
+    if found.version == 0:
+        return False
+    if given is None or _settings(document(given)) != _settings(found):
+        return True
+    return found.version == orders.version and not holds(orders, found)
 
 
 def is_credible(orders: Orders, found: Control) -> bool:

@@ -1,0 +1,103 @@
+"""The orders in SQLite: durable before anybody hears of them, each version once."""
+
+import json
+import sqlite3
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hopmap.errors import UserError
+from hopmap.wire.control import OptOut
+from manager.fleet.core.orders import Entry, Orders
+
+FILE = "control.sqlite"
+_REMEMBERED = 10_000  # versions
+_COLUMNS = "version, stop, paused, rates, agent_version"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS orders (
+  version INTEGER PRIMARY KEY, stop INTEGER NOT NULL, paused TEXT NOT NULL, rates TEXT NOT NULL, agent_version TEXT
+);
+CREATE TABLE IF NOT EXISTS opt_out (
+  prefix TEXT PRIMARY KEY, reason TEXT NOT NULL, date TEXT NOT NULL, version INTEGER NOT NULL, listed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS told (node TEXT PRIMARY KEY, version INTEGER NOT NULL, tag TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class ControlStore:
+    """The file of a state directory. UserError when it can't be opened."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._lock = threading.Lock()
+        path = state_dir / FILE
+        try:
+            path.touch(mode=0o600)
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5.0)
+            self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {_SCHEMA}")
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(f"cannot use {path}: {error}; bring it back from a backup, or remove it") from error
+
+    def load(self) -> Orders:
+        """The newest orders, with every opt-out."""
+        with self._lock:
+            row = self._db.execute(
+                f"SELECT {_COLUMNS} FROM orders ORDER BY version DESC LIMIT 1"  # noqa: S608 - our own list of columns
+            ).fetchone()
+            rows = self._db.execute(
+                "SELECT prefix, reason, date, version, listed FROM opt_out ORDER BY version, prefix"
+            )
+            entries = {one[0]: Entry(OptOut(*one[:3]), one[3], bool(one[4])) for one in rows}
+        return replace(_settings(row), entries=entries) if row else Orders()
+
+    def given(self, version: int) -> Orders | None:
+        """The settings that were given under a version, without opt-outs; None when that is unknown or long ago."""
+        with self._lock:
+            row = self._db.execute(f"SELECT {_COLUMNS} FROM orders WHERE version = ?", (version,)).fetchone()  # noqa: S608 - our own list of columns
+        return _settings(row) if row else None
+
+    def keep(self, orders: Orders) -> None:
+        """Durable on return; a version that was given before is refused. OSError when the disk does not take it."""
+        changed = [
+            (prefix, one.opt_out.reason, one.opt_out.date, one.version, one.listed)
+            for prefix, one in orders.entries.items()
+            if one.version == orders.version
+        ]
+        row = (orders.version, orders.stop, json.dumps(sorted(orders.paused)), json.dumps(dict(orders.rates)))
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", (*row, orders.agent_version))
+                self._db.executemany("INSERT OR REPLACE INTO opt_out VALUES (?, ?, ?, ?, ?)", changed)
+                self._db.execute("DELETE FROM orders WHERE version <= ?", (orders.version - _REMEMBERED,))
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise OSError(f"the orders can't be kept: {error}") from error
+
+    def told(self, node: str) -> tuple[int, str]:
+        """The version that an input has acknowledged last, and the tag that it gave it."""
+        with self._lock:
+            row = self._db.execute("SELECT version, tag FROM told WHERE node = ?", (node,)).fetchone()
+        return (row[0], row[1]) if row else (0, "")
+
+    def keep_told(self, node: str, version: int, tag: str) -> None:
+        """Remember it; what is lost of this is found out by asking again."""
+        with self._lock:
+            self._db.execute("INSERT OR REPLACE INTO told VALUES (?, ?, ?)", (node, version, tag))
+
+    def forget(self, node: str) -> None:
+        """An input has gone."""
+        with self._lock:
+            self._db.execute("DELETE FROM told WHERE node = ?", (node,))
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+
+def _settings(row: tuple[Any, ...]) -> Orders:
+    version, stop, paused, rates, agent_version = row
+    return Orders(version, bool(stop), frozenset(json.loads(paused)), json.loads(rates), agent_version)
