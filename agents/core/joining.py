@@ -5,7 +5,7 @@ from agents.core.reply import Reply
 from agents.core.trace import TargetWalk, TraceLimits
 from hopmap.wire.target import DIGEST, digest
 
-_START = 0.85  # of the distance: as far out as ways of different agents have met, mostly, and hardly further
+_START = 0.92  # of the distance: as far out as ways of different agents have met, mostly, and hardly further
 
 
 class JoiningWalk(TargetWalk):

@@ -38,21 +38,21 @@ def joining(distance: int, passed: set[int], limits: TraceLimits = LIMITS, known
 
 def test_it_begins_nearer_ends_where_others_were_and_goes_back_over_what_is_new() -> None:
     known = Interfaces()
-    known.looked(ROUTER + 16, 16)
-    walk = joining(21, {18, 19, 20}, known=known)
-    assert drive(walk, 21) == [17, 18, 16]
+    known.looked(ROUTER + 17, 17)
+    walk = joining(21, {19, 20}, known=known)
+    assert drive(walk, 21) == [18, 19, 17]
     trace = walk.result()
     assert (trace.reached, trace.stop_reason) == (False, "known")
-    assert [hop.ttl for hop in trace.hops] == [16, 17, 18]
+    assert [hop.ttl for hop in trace.hops] == [17, 18, 19]
 
 
 def test_where_the_first_router_is_known_it_goes_back_alone() -> None:
-    assert drive(joining(21, {17}, WHOLE), 21) == list(range(17, 0, -1))
+    assert drive(joining(21, {18}, WHOLE), 21) == list(range(18, 0, -1))
 
 
 def test_with_nothing_of_others_on_its_way_it_goes_to_the_target() -> None:
     walk = joining(21, {99}, WHOLE)
-    assert drive(walk, 21) == [*range(17, 22), *range(16, 0, -1)]
+    assert drive(walk, 21) == [*range(18, 22), *range(17, 0, -1)]
     assert (walk.result().reached, walk.result().stop_reason) == (True, "reached")
 
 
@@ -71,9 +71,9 @@ def test_it_ends_wherever_others_were(distance: int, passed: set[int]) -> None:
 
 
 def test_only_a_target_that_the_agent_has_not_traced_is_joined() -> None:
-    explorer, passed = Explorer(TraceLimits(across=2.0)), b"".join(digest(ROUTER + ttl) for ttl in range(17, 20))
+    explorer, passed = Explorer(TraceLimits(across=2.0)), b"".join(digest(ROUTER + ttl) for ttl in range(18, 20))
     first = explorer.begin(TARGET, 21, 30, 0.0, passed)
-    assert drive(first, 21)[0] == 17
+    assert drive(first, 21)[0] == 18
     assert first.stop_reason == "known"
     assert explorer.follow(first, 30, 0.0) is None
     again = explorer.begin(TARGET, 21, 30, 60.0, passed)
@@ -83,10 +83,10 @@ def test_only_a_target_that_the_agent_has_not_traced_is_joined() -> None:
 
 def test_further_flows_stay_on_the_agents_own_part_of_the_way() -> None:
     explorer = Explorer(TraceLimits(across=0.05))
-    walk: Walk | None = explorer.begin(TARGET, 21, 30, 0.0, digest(ROUTER + 18))
+    walk: Walk | None = explorer.begin(TARGET, 21, 30, 0.0, digest(ROUTER + 19))
     asked = []
     while walk is not None:
         asked += drive(walk, 21)
         walk = explorer.follow(walk, 30, 0.0)
-    assert len(asked) > 18
-    assert max(asked) == 18
+    assert len(asked) > 19
+    assert max(asked) == 19
