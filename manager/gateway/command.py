@@ -72,7 +72,7 @@ def _serve(settings: GatewaySettings, state_dir: Path, where: list[listen.Addres
         service, parts.keys, parts.heartbeats, lambda name, node: log.event("localhost", name, node), parts.wall
     )
     bounds = listen.Bounds(threads=settings.threads, connections=_CONNECTIONS, body_bytes=max_body)
-    listeners = [listen.Listener(outside, address, bounds) for address in where]
+    listeners = [listen.Listener(outside, address, bounds, behind_proxy=True) for address in where]
     listeners.append(listen.Listener(inside, own, listen.Bounds(threads=2, connections=50, body_bytes=64 << 10)))
 
     def close() -> None:

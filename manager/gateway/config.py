@@ -18,7 +18,9 @@ class GatewaySettings:
 
     host: str = setting("127.0.0.1", "address to listen on; a TLS front stands before it where others call")
     port: int = setting(8095, "port for the agents' calls, 0 for none", low=0, high=65_535)
-    unix: str | None = setting(None, "listen on this unix socket too; with port 0 only there")
+    unix: str | None = setting(
+        None, "unix socket for a TLS front (its X-Forwarded-For is believed); with port 0 only there"
+    )
     plain_http: bool = setting(
         default=False, about="listen beyond loopback without TLS, knowingly: keys can be read on the way"
     )
