@@ -16,6 +16,7 @@ from agents.control import ControlPoll
 from agents.cooldown_log import CooldownLog
 from agents.core.cooldown import Cooldown
 from agents.core.measurement import Job
+from agents.core.near import Neighbours
 from agents.core.orders import Orders
 from agents.core.redaction import Redaction
 from agents.counts import Counts
@@ -79,10 +80,17 @@ class Agent:
         per_day = settings.data_budget_mb_per_day * 1e6 or float("inf")
         today = local(clock.wall()).toordinal()
         self.data = DataUse(state_dir / "data-used", per_day, self.engine.counters, self._lines, today)
-        self.restraint = Restraint(
-            self.orders, settings.rates(), quiet=settings.quiet(), data=self.data, clock=clock, local=local
-        )
         services = [place for place in settings.inputs() if isinstance(place, Endpoint)]
+        self.neighbours = Neighbours() if services else Neighbours(share=1)
+        self.restraint = Restraint(
+            self.orders,
+            settings.rates(),
+            quiet=settings.quiet(),
+            data=self.data,
+            clock=clock,
+            local=local,
+            neighbours=self.neighbours,
+        )
         clients = [self._client(place, token) for place in services]
         self.control = (
             ControlPoll(
@@ -136,6 +144,7 @@ class Agent:
             job=self._job,
             left_alone=self.left_alone,
             redaction=self.redaction,
+            neighbours=self.neighbours,
             offset=None if self.control is None else self.control.offset,
         )
 
@@ -272,7 +281,7 @@ class Agent:
 
     def _source(self, place: Endpoint | Path, token: str | None) -> Source:
         if isinstance(place, Endpoint):
-            return HttpSource(self._client(place, token), self._clock.steady)
+            return HttpSource(self._client(place, token), self._clock.steady, self.neighbours)
         return FileSource(place, self._clock.steady)
 
     def _sink(self, place: Endpoint | Path, token: str | None) -> Sink:

@@ -10,6 +10,7 @@ from typing import Protocol
 from agents.clock import Clock
 from agents.cooldown_log import CooldownLog
 from agents.core.measurement import Finding, Job
+from agents.core.near import Neighbours
 from agents.core.offset import Offset
 from agents.core.orders import Orders
 from agents.core.pace import Cap, per_near_hop, per_network
@@ -87,6 +88,7 @@ class Probing:
         job: Callable[[Lease], Job],
         left_alone: LeftAlone,
         redaction: Redaction,
+        neighbours: Neighbours,
         offset: Offset | None = None,
     ) -> None:
         self._engine = engine
@@ -98,10 +100,11 @@ class Probing:
         self._clock = clock
         self._name = name
         self._restraint = restraint
-        self._rates = restraint.rates
+        self._rates = restraint.own  # those that the engine was opened with
         self._job = job
         self._left_alone = left_alone
         self._redaction = redaction
+        self._neighbours = neighbours
         self._told_off: set[int] = set()  # targets in hand behind a prohibition
         self._orders_seen = -1
         self._offset = offset
@@ -190,6 +193,8 @@ class Probing:
         prohibited = address in self._told_off
         self._told_off.discard(address)
         why = self._not_kept(finding)
+        if trace is not None:
+            self._neighbours.met(trace, self._clock.steady())
         if why is not None:
             counts.passed_over[why] += 1
             return

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from agents.clock import Clock
+from agents.core.near import Neighbours
 from agents.core.orders import Orders, Rates
 from agents.core.quiet import QuietHours
 from agents.data_use import DataUse
@@ -28,9 +29,11 @@ class Restraint:
         data: DataUse,
         clock: Clock,
         local: Callable[[float], datetime],
+        neighbours: Neighbours,
     ) -> None:
         self._orders = orders
-        self._own = own
+        self.own = own
+        self._neighbours = neighbours
         self._quiet = quiet
         self._data = data
         self._clock = clock
@@ -55,8 +58,11 @@ class Restraint:
     @property
     def rates(self) -> Rates:
         """The rates that hold."""
-        told = self._orders.rates(self._own)
-        return told._replace(packets_per_second=min(told.packets_per_second, self._budget_rate))
+        told = self._orders.rates(self.own)
+        return told._replace(
+            packets_per_second=min(told.packets_per_second, self._budget_rate),
+            per_router_per_second=told.per_router_per_second / self._neighbours.share,
+        )
 
     def look(self) -> bool:
         """See what time it is and what was used, once a second; whether it was time to."""

@@ -5,16 +5,19 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol, TextIO
 
+from agents.core.near import Neighbours
 from hopmap import addresses
 from hopmap.client import Client, Response, Unreachable
 from hopmap.errors import UserError, one_line
 from hopmap.wire import decode
 from hopmap.wire.decode import WireError
+from hopmap.wire.near import HEADER, SHARE_HEADER
 from hopmap.wire.target import Target, decode_passed, decode_targets
 
 FILE_LEASE = 3_600.0  # nobody leases what a file says; so that nothing old lies about, it too runs out
 _MAX_ANSWER = 2 << 20
 _LONGEST_LINE = 256
+_ANSWERS = frozenset({http.HTTPStatus.OK, http.HTTPStatus.NO_CONTENT})
 
 
 class Lease(NamedTuple):
@@ -57,20 +60,26 @@ class Source(Protocol):
 
 
 class HttpSource:
-    """An input service."""
+    """An input service. It is told what stands near, and tells how many share it."""
 
-    def __init__(self, client: Client, steady: Callable[[], float]) -> None:
+    def __init__(self, client: Client, steady: Callable[[], float], near: Neighbours) -> None:
         self._client = client
         self._steady = steady
+        self._near = near
 
     def take(self, count: int) -> Supply:
         """`GET /?count=N`. Leases run from the moment of asking, so that a slow line makes none longer."""
         asked = self._steady()
         path = f"{self._client.endpoint.path}?count={count}"
+        headers, near = {"Accept": "application/json"}, self._near.told(asked)
+        if near is not None:
+            headers[HEADER] = near
         try:
-            answer = self._client.request("GET", path, headers={"Accept": "application/json"}, limit=_MAX_ANSWER)
+            answer = self._client.request("GET", path, headers=headers, limit=_MAX_ANSWER)
         except Unreachable as error:
             raise SourceDown(one_line(error)) from error
+        if near is not None and answer.status in _ANSWERS:
+            self._near.heard(answer.headers.get(SHARE_HEADER.lower()))
         if answer.status == http.HTTPStatus.NO_CONTENT:
             return Supply([], answer.retry_after, more="x-targets-waiting" in answer.headers)
         if answer.status != http.HTTPStatus.OK:

@@ -20,6 +20,7 @@ from hopmap.wire.feedback import (
     encode_feedback_answer,
     encode_hops_answer,
 )
+from hopmap.wire.near import HEADER, SHARE_HEADER, decode_near
 from hopmap.wire.target import DIGEST, MAX_TARGETS, Target, Why, encode_passed, encode_targets
 from services.chassis import auth, body
 from services.chassis.app import JSON, Service, answer, make_app
@@ -27,6 +28,7 @@ from services.chassis.problem import Problem, bad_request
 from services.input import transfer
 from services.input.core.frontier import Frontier, Stale
 from services.input.core.known import HOP, KINDS
+from services.input.core.near import Neighbourhoods
 from services.input.core.rations import Share, share
 from services.input.state import State
 from services.input.status import status
@@ -74,10 +76,20 @@ class _Calls:
         self._lending = lending
         self._lease = lending.lease_seconds
         self._rationing = Lock()
+        self._near, self._nearing = Neighbourhoods(lending.lease_seconds), Lock()
         self._import_bytes = import_bytes
 
     def targets(self) -> bottle.HTTPResponse:
         consumer, count = _consumer(), _whole("count", 1, 1, MAX_TARGETS)
+        told = bottle.request.get_header(HEADER)
+        near = None if told is None else decode_near(told)
+        found = self._targets(consumer, count)
+        if near is not None:
+            with self._nearing:
+                found.set_header(SHARE_HEADER, str(self._near.heard(consumer, near, self._state.now())))
+        return found
+
+    def _targets(self, consumer: str, count: int) -> bottle.HTTPResponse:
         control = self._state.frontier.control
         if control.stop or consumer in control.paused:
             return _nothing(STOPPED_WAIT)

@@ -46,7 +46,7 @@ class HotTargets:
         """A target a line; nothing where the application must answer."""
         consumer = headers.get("X_CONSUMER_ID", "")
         count = _COUNTS.get(query)
-        if count is None or JSON in headers.get("ACCEPT", ""):
+        if count is None or JSON in headers.get("ACCEPT", "") or "X_NEAR" in headers:
             return b""
         control = self._state.frontier.control
         if control.stop or consumer in control.paused:

@@ -44,6 +44,23 @@ def test_targets_as_text_as_json_and_none(make_input: Make, tmp_path: Path) -> N
     assert 1 <= int(nothing.headers["retry-after"]) <= 30
 
 
+def test_those_who_stand_behind_one_router_are_told_how_many_they_are(make_input: Make) -> None:
+    service = make_input("--seeds=none")
+
+    def share(name: str, near: str | None, **more: str) -> str | None:
+        headers = {"X-Consumer-Id": name, "Accept": "application/json"} | ({"X-Near": near} if near else {}) | more
+        found: str | None = service.call("GET", "/?count=9", headers=headers).headers.get("x-near-share")
+        return found
+
+    assert share("a", "08f3a,00001") == "1"
+    assert share("b", "00002,08f3a") == "2"
+    assert share("a", "08f3a,00001", Accept="text/plain") == "2"
+    assert share("c", "-") == "1"
+    assert share("d", None) is None
+    refused = service.call("GET", "/", headers={"X-Near": "62.0.0.1"})
+    assert (refused.status, json.loads(refused.body)["detail"][:12]) == (400, "X-Near: must")
+
+
 def test_hops_become_targets_with_their_lineage(make_input: Make) -> None:
     service = make_input("--seeds=none")
     lineage = {"seen_by": "agent-1", "toward": "8.8.8.8", "result": "agent-1:s:4"}

@@ -13,6 +13,7 @@ import pytest
 from agents.cooldown_log import CooldownLog
 from agents.core.cooldown import Cooldown
 from agents.core.measurement import Finding, Job
+from agents.core.near import Neighbours
 from agents.core.optouts import OptOuts
 from agents.core.orders import Orders, Rates
 from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Cap
@@ -31,6 +32,7 @@ from hopmap.addresses import number
 from hopmap.errors import UserError
 from hopmap.wire import decode
 from hopmap.wire.control import Control, OptOut, OptOutDelta
+from hopmap.wire.near import encode_near, near_digest
 from hopmap.wire.result import Hop, Ping, Trace, decode_result
 from services.output.core.hops import outcome
 
@@ -91,6 +93,7 @@ class Rig:
         self.orders = Orders(frozenset({"agent-1"}), OptOuts(["9.9.9.0/24"]))
         self.waiting: list[Lease] = []
         self.sent = Counters()
+        self.neighbours = Neighbours(share=1)
         self.restraint = self.restrain()
         self.spool = Spool(folder / "spool", "agent-1", 1 << 20)
         self.cooldown = self.open_cooldown()
@@ -104,7 +107,7 @@ class Rig:
             clock=clock, name="agent-1", restraint=self.restraint,
             job=lambda lease: Job(lease.address, lease.expires), left_alone=self.left_alone, redaction=Redaction(
                 first_hops, share_private=False
-            ),
+            ), neighbours=self.neighbours,
         )  # fmt: skip
 
     def restrain(self, *quiet: str, per_day: float = float("inf")) -> Restraint:
@@ -112,7 +115,10 @@ class Rig:
             self.folder / "data-used", per_day, self.sent, [], self.local(self.clock.wall()).toordinal()
         )
         own = Rates(50.0, 0.1, 1.0)
-        return Restraint(self.orders, own, quiet=QuietHours(quiet), data=self.data, clock=self.clock, local=self.local)
+        return Restraint(
+            self.orders, own, quiet=QuietHours(quiet), data=self.data, clock=self.clock, local=self.local,
+            neighbours=self.neighbours,
+        )  # fmt: skip
 
     def local(self, wall: float) -> datetime:
         return datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=self.clock.now)
@@ -218,6 +224,19 @@ def test_what_is_opted_out_meanwhile_is_ended_and_not_kept(rig: Rig) -> None:
     assert rig.engine.withdrawn == [A]
     assert [result.target for result in rig.results()] == ["1.1.1.1"]
     assert rig.counts.passed_over["opted_out"] == 1
+
+
+def test_workers_that_share_a_near_router_share_its_cap(rig: Rig) -> None:
+    rig.give(A)
+    hops = (Hop(1, "192.168.1.1"), Hop(2, "62.0.0.1"))
+    trace = Trace("icmp", 0, reached=False, stop_reason="gap", probes=2, hops=hops)
+    rig.engine.found = [Finding(rig.engine.jobs[0], 0.0, Ping("icmp", 1, 1, (1.0,), 60), trace)]
+    rig.probing.step()
+    assert rig.neighbours.told(rig.clock.now) == encode_near([near_digest(number("62.0.0.1"))])
+    rig.neighbours.heard("2")
+    rig.clock.now += 2
+    rig.probing.step()
+    assert rig.engine.caps == [(PER_NETWORK, Cap(5, 10.0, 1))]
 
 
 def test_a_network_that_prohibits_probes_is_left_alone_across_restarts_and_reported_as_filtered(rig: Rig) -> None:
@@ -379,7 +398,7 @@ def test_an_order_counts_before_quiet_hours_and_a_clock_never_set_is_quiet(rig: 
     assert (restraint.halted, restraint.resting) == ("stopped", True)
     never_set = Restraint(
         rig.orders, Rates(1, 1, 1), quiet=QuietHours(["03:00-04:00"]), data=rig.data, clock=rig.clock,
-        local=lambda wall: datetime(1970, 1, 1, 12, tzinfo=UTC),
+        local=lambda wall: datetime(1970, 1, 1, 12, tzinfo=UTC), neighbours=rig.neighbours,
     )  # fmt: skip
     assert never_set.resting
 

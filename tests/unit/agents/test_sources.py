@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from agents.core.near import Neighbours
 from agents.sources import FILE_LEASE, FileSource, HttpSource, Lease, SourceDown, Supply
 from hopmap.addresses import number
 from hopmap.errors import UserError
+from hopmap.wire.result import Hop, Trace
 from hopmap.wire.target import digest, encode_passed
 
 TARGETS = {
@@ -20,7 +22,7 @@ TARGETS = {
 
 
 def test_targets_over_http_run_out_by_our_clock(client: Any, clock: Any) -> None:
-    source = HttpSource(client.will(200, TARGETS), clock.steady)
+    source = HttpSource(client.will(200, TARGETS), clock.steady, Neighbours(share=1))
     assert source.take(7) == Supply([Lease(number("8.8.8.8"), 1060), Lease(number("1.1.1.1"), 1090.5)])
     assert client.asked == [("GET", "/?count=7", None, {"Accept": "application/json"})]
 
@@ -31,7 +33,7 @@ def test_a_lease_may_say_how_many_packets_it_allows(client: Any, clock: Any) -> 
         {"address": "8.8.8.8", "lease_seconds": 60, "why": {"kind": "seed"}, "hints": hints_given}
         for hints_given in hints
     ]
-    source = HttpSource(client.will(200, {"schema": 1, "targets": targets}), clock.steady)
+    source = HttpSource(client.will(200, {"schema": 1, "targets": targets}), clock.steady, Neighbours(share=1))
     assert [lease.packets for lease in source.take(7).leases] == [10, 0, 0, 0, 0]
 
 
@@ -41,17 +43,17 @@ def test_a_lease_may_say_what_others_passed(client: Any, clock: Any) -> None:
         {"address": "8.8.8.8", "lease_seconds": 60, "why": {"kind": "seed"}, "hints": hints}
         for hints in (given, {}, {"passed": 1})
     ]
-    source = HttpSource(client.will(200, {"schema": 1, "targets": targets}), clock.steady)
+    source = HttpSource(client.will(200, {"schema": 1, "targets": targets}), clock.steady, Neighbours(share=1))
     assert [lease.passed for lease in source.take(7).leases] == [digest(1 << 24) + digest(2 << 24), b"", b""]
 
 
 def test_targets_that_wait_for_room_are_more_to_come(client: Any, clock: Any) -> None:
-    source = HttpSource(client.will(204, retry_after="17", x_targets_waiting="3"), clock.steady)
+    source = HttpSource(client.will(204, retry_after="17", x_targets_waiting="3"), clock.steady, Neighbours(share=1))
     assert source.take(1) == Supply([], 17.0, more=True)
 
 
 def test_nothing_due_says_how_long_to_wait(client: Any, clock: Any) -> None:
-    source = HttpSource(client.will(204, retry_after="17").will(204), clock.steady)
+    source = HttpSource(client.will(204, retry_after="17").will(204), clock.steady, Neighbours(share=1))
     assert source.take(1) == Supply([], 17.0)
     assert source.take(1) == Supply([], None)
 
@@ -66,15 +68,33 @@ def test_nothing_due_says_how_long_to_wait(client: Any, clock: Any) -> None:
     ],
 )
 def test_other_answers_are_the_services_fault(client: Any, clock: Any, status: int, body: object, said: str) -> None:
-    source = HttpSource(client.will(status, body, retry_after="5"), clock.steady)
+    source = HttpSource(client.will(status, body, retry_after="5"), clock.steady, Neighbours(share=1))
     with pytest.raises(SourceDown, match=said) as caught:
         source.take(1)
     assert caught.value.retry_after == (None if status == 200 else 5.0)
 
 
+def test_what_stands_near_is_told_and_how_many_share_it_is_heard(client: Any, clock: Any) -> None:
+    near = Neighbours()
+    source = HttpSource(client.will(204).will(503).will(200, TARGETS, x_near_share="3").will(204), clock.steady, near)
+    source.take(1)
+    assert near.share == 4
+    hops = (Hop(3, "62.0.0.1"),)
+    near.met(Trace("icmp", 0, reached=False, stop_reason="gap", probes=1, hops=hops), clock.now)
+    with pytest.raises(SourceDown):
+        source.take(1)
+    assert near.share == 4
+    source.take(1)
+    assert near.share == 3
+    source.take(1)  # it knows of no shares
+    assert near.share == 1
+    told = near.told(clock.now)
+    assert [headers.get("X-Near") for *_, headers in client.asked] == [None, told, told, told]
+
+
 def test_a_service_that_is_not_there(client: Any, clock: Any) -> None:
     with pytest.raises(SourceDown, match="nobody there"):
-        HttpSource(client.will_be_down(), clock.steady).take(1)
+        HttpSource(client.will_be_down(), clock.steady, Neighbours(share=1)).take(1)
 
 
 def test_a_file_is_read_once_a_cycle(tmp_path: Path, clock: Any) -> None:
