@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -10,7 +10,9 @@ from agents.core.orders import Rates
 from agents.core.quiet import QuietHours
 from hopmap.client import Endpoint
 from hopmap.config import setting
-from hopmap.errors import UserError
+from hopmap.errors import UserError, one_line
+from hopmap.wire.api_key import read_key
+from hopmap.wire.decode import WireError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CONTACT = re.compile(r"(mailto:[^\s@]+@[^\s@]+|https?://\S+)", re.ASCII)
@@ -29,6 +31,13 @@ class AgentSettings:
     output_file: tuple[str, ...] = setting(
         ("http://localhost:8081/results",),
         "where results go: a file, http(s)://..., unix:///PATH; a list is for fail-over",
+    )
+    gateway: str | None = setting(
+        None,
+        "URL of a manager's gateway (https://...), in the place of input_file and output_file; token_file has the key",
+    )
+    heartbeat_seconds: float = setting(
+        60.0, "how often this agent tells a gateway how it is; 0: never", low=0, high=86_400
     )
     interval_seconds: float = setting(
         30.0, "how long to wait when the input has nothing more that is due", low=0.1, high=86_400
@@ -102,6 +111,7 @@ class AgentSettings:
 
     def __post_init__(self) -> None:
         """ValueError for what single keys can't tell."""
+        self._check_gateway()
         self.inputs()
         self.outputs()
         self.lab_socket()
@@ -130,11 +140,55 @@ class AgentSettings:
 
     def inputs(self) -> list[Place]:
         """Where targets come from."""
+        if self.gateway is not None:
+            return [self._behind(self.gateway, "/targets")]
         return [_place(text, "input_file", "/") for text in _some(self.input_file, "input_file")]
 
     def outputs(self) -> list[Place]:
         """Where results go."""
+        if self.gateway is not None:
+            return [self._behind(self.gateway, "/results")]
         return [_place(text, "output_file", "/results") for text in _some(self.output_file, "output_file")]
+
+    def controls(self) -> list[Endpoint]:
+        """Where control is heard, at CONTROL/control: at the inputs that are services, or at the gateway."""
+        if self.gateway is not None:
+            return [self._behind(self.gateway, "")]
+        return [place for place in self.inputs() if isinstance(place, Endpoint)]
+
+    def heartbeats(self) -> Endpoint | None:
+        """Where this agent tells how it is."""
+        if self.gateway is None or not self.heartbeat_seconds:
+            return None
+        return self._behind(self.gateway, "/heartbeat")
+
+    def known_as(self, token: str | None) -> str | None:
+        """The agent's name, where it is set or stands in the key. UserError when they differ, or there is no key."""
+        if self.gateway is None:
+            return self.name
+        try:
+            node = read_key(token or "").node
+        except WireError as error:
+            raise UserError(f"gateway needs the node's key in token_file: {one_line(error)}") from error
+        if self.name not in {None, node}:
+            raise UserError(f"name is {self.name}, and the key in token_file is that of {node}: leave name away")
+        return node
+
+    def _check_gateway(self) -> None:
+        if self.gateway is None:
+            return
+        for key in ("input_file", "output_file"):
+            if getattr(self, key) != type(self).__dataclass_fields__[key].default:
+                raise ValueError(f"gateway takes the place of {key}: give one of them")
+        if self.token_file is None:
+            raise ValueError("gateway needs token_file, the file with this node's key")
+
+    def _behind(self, gateway: str, call: str) -> Endpoint:
+        try:
+            whole = Endpoint.parse(gateway, "")
+        except ValueError as error:
+            raise ValueError(f"gateway: {error}") from error
+        return replace(whole, path=f"{whole.path.rstrip('/')}/gateway{call}")
 
     def lab_socket(self) -> str | None:
         """The path of the lab's socket; None for the kernel."""

@@ -23,6 +23,7 @@ from agents.counts import Counts
 from agents.data_use import DataUse
 from agents.delivery import Delivery
 from agents.health import Vitals
+from agents.heartbeat import Heartbeat
 from agents.intake import Intake
 from agents.left_alone import LeftAlone
 from agents.line import LineMeter
@@ -70,8 +71,8 @@ class Agent:
         self._failure: BaseException | None = None
         state_dir = Path(settings.state_dir)
         self.instance = instance_id(state_dir, "agent")
-        self.name = settings.name or self.instance
         token = settings.token()
+        self.name = settings.known_as(token) or self.instance
         steady, counts = clock.steady, Counts()
         self.counts = counts
         self.orders = Orders(frozenset({self.name, self.instance}), own_opt_outs(settings.opt_outs))
@@ -91,7 +92,7 @@ class Agent:
             local=local,
             neighbours=self.neighbours,
         )
-        clients = [self._client(place, token) for place in services]
+        clients = [self._client(place, token) for place in settings.controls()]
         self.control = (
             ControlPoll(
                 clients,
@@ -102,6 +103,18 @@ class Agent:
                 pause=self.restraint.poll_pause,
             )
             if clients
+            else None
+        )
+        told = settings.heartbeats()
+        self.heartbeat = (
+            Heartbeat(
+                self._client(told, token),
+                self.vitals(),
+                rng=rng,
+                seconds=settings.heartbeat_seconds,
+                may_talk=self.restraint.may_talk,
+            )
+            if told
             else None
         )
         sources = [self._source(place, token) for place in settings.inputs()]
@@ -176,6 +189,8 @@ class Agent:
         threads = {"intake": self.intake.step, "delivery": self.delivery.step}
         if self.control is not None:
             threads["control"] = self.control.step
+        if self.heartbeat is not None:
+            threads["heartbeat"] = self.heartbeat.step
         running = [
             threading.Thread(target=self._drive, args=(step,), name=name, daemon=True) for name, step in threads.items()
         ]
