@@ -1,6 +1,7 @@
 """Recall, false links and cost of the agent's traces beside scamper's, in one lab world and one run.
 
     python benchmarks/trace_recall.py --targets 2000 --rate 1000 --seed 1
+    python benchmarks/trace_recall.py --targets 200 --news 0.09 0.01 0.005 --mda
 
 Needs root, /dev/net/tun and scamper. The caps on networks and near routers are lifted: what is compared
 is tracing, at the same rate over the same targets; manners are tested elsewhere.
@@ -73,21 +74,31 @@ def stamp(when: datetime) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
 
 
-def inside(folder: Path, rate: float, limits: TraceLimits) -> None:
-    """What runs in the lab: first the agent's engine, then scamper, over the same list."""
+def peers(options: argparse.Namespace) -> dict[str, str]:
+    """What scamper is told: traces as asked for, Doubletree from each first hop, MDA if wanted."""
+    trace = f"trace -P icmp-paris -q 2 -m {options.max_hops}"
+    told = {"scamper": trace}
+    told |= {f"doubletree -f {first}": f"{trace} -f {first} -Z near" for first in options.doubletree}
+    return told | ({"tracelb (MDA)": "tracelb -P icmp-echo -q 2 -w 2 -W 15"} if options.mda else {})
+
+
+def inside(folder: Path, options: argparse.Namespace) -> None:
+    """What runs in the lab, one after another over the same list: the agent's engine, then scamper."""
     targets = [number(line) for line in (folder / "targets.txt").read_text().split()]
-    figures: dict[str, dict[str, float]] = {}
-    began, used = time.monotonic(), time.process_time()
-    with (folder / "hopmap.ndjson").open("w") as out:
-        engine = trace_all(targets, rate, limits, out)
-    figures["hopmap"] = {"seconds": time.monotonic() - began, "cpu": time.process_time() - used}
-    print(engine.counters, file=sys.stderr)
-    began = time.monotonic()
-    pace = ["-p", str(int(rate)), "-w", "1000"]
-    where = ["-O", "json", "-o", str(folder / "scamper.json"), "-f", str(folder / "targets.txt")]
-    subprocess.run(["scamper", *pace, *where, "-c", f"trace -P icmp-paris -q 2 -m {limits.max_hops}"], check=True)
-    figures["scamper"] = {"seconds": time.monotonic() - began, "cpu": 0.0}
-    (folder / "figures.json").write_text(json.dumps(figures))
+    took: dict[str, float] = {}
+    for news in options.news:
+        limits = LIMITS._replace(max_hops=options.max_hops, on_the_way=news, across=news)
+        began = time.monotonic()
+        with (folder / f"hopmap {news:g}").open("w") as out:
+            engine = trace_all(targets, options.rate, limits, out)
+        took[f"hopmap {news:g}"] = time.monotonic() - began
+        print(engine.counters, file=sys.stderr)
+    for name, told in peers(options).items():
+        began = time.monotonic()
+        pace = ["-p", str(int(options.rate)), "-w", "1000", "-f", str(folder / "targets.txt")]
+        subprocess.run(["scamper", *pace, "-O", "json", "-o", str(folder / name), "-c", told], check=True)
+        took[name] = time.monotonic() - began
+    (folder / "took.json").write_text(json.dumps(took))
 
 
 def hopmap(*arguments: str) -> str:
@@ -102,22 +113,21 @@ def outside(options: argparse.Namespace, folder: Path) -> None:
     alive = [] if options.dead_too else ["--alive"]
     listed = hopmap("lab", "targets", "--count", str(options.targets), "--one-per-24", *alive, *world)
     (folder / "targets.txt").write_text(listed)
-    again = [sys.executable, __file__, "--inside", str(folder), "--rate", str(options.rate)]
-    again += ["--news", str(options.news), "--max-hops", str(options.max_hops)]
+    again = [sys.executable, __file__, *sys.argv[1:], "--inside", str(folder)]
     truth = folder / "truth.jsonl"
     hopmap("lab", "--quiet", *world, "--loss", str(options.loss), "--truth", str(truth), "--", *again)
-    files = [str(folder / "hopmap.ndjson"), str(folder / "scamper.json")]
+    took = json.loads((folder / "took.json").read_text())
+    files = [str(folder / name) for name in took]
     scores = json.loads(hopmap("lab", "score", "--truth", str(truth), "--agents", f"{AGENT}=0", "--json", *files))
-    figures = json.loads((folder / "figures.json").read_text())
     print(
         f"{options.targets} targets, {options.preset} world {options.seed}, loss {options.loss}, {options.rate:.0f}/s"
     )
-    print("              traced  probes/target  interfaces %  links %  false  seconds")
-    for name, score in zip(("hopmap", "scamper"), scores, strict=False):
+    print("                  targets  probes/target  interfaces %  links %  false  seconds  packets/s")
+    for (name, seconds), score in zip(took.items(), scores, strict=False):  # the last score is of all together
         print(
-            f"{name:<12}{score['flows']:>8}{score['probes'] / options.targets:>15.2f}"
+            f"{name:<17}{score['targets']:>8}{score['probes'] / options.targets:>15.2f}"
             f"{100 * score['interfaces']['recall']:>14.1f}{100 * score['links']['recall']:>9.1f}"
-            f"{score['false_links']:>7}{figures[name]['seconds']:>9.1f}  {score['false_causes'] or ''}"
+            f"{score['false_links']:>7}{seconds:>9.1f}{score['probes'] / seconds:>11.0f}  {score['false_causes'] or ''}"
         )
 
 
@@ -125,18 +135,19 @@ def main() -> None:
     """Parse and go."""
     parser = argparse.ArgumentParser(description="the agent's traces beside scamper's, in the lab")
     parser.add_argument("--targets", type=int, default=2000)
-    parser.add_argument("--rate", type=float, default=1000.0, help="packets per second, both")
+    parser.add_argument("--rate", type=float, default=1000.0, help="packets per second, all")
     parser.add_argument("--seed", type=int, default=1, help="which world")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--loss", type=float, default=0.0)
-    parser.add_argument("--news", type=float, default=LIMITS.across, help="the agent's trace_news")
-    parser.add_argument("--max-hops", type=int, default=LIMITS.max_hops, help="both")
+    parser.add_argument("--news", type=float, nargs="+", default=[LIMITS.across], help="the agent's trace_news")
+    parser.add_argument("--doubletree", type=int, nargs="*", default=[10], metavar="HOP", help="scamper's, from there")
+    parser.add_argument("--mda", action="store_true", help="scamper's tracelb too: minutes, for a few hundred targets")
+    parser.add_argument("--max-hops", type=int, default=LIMITS.max_hops, help="all but tracelb")
     parser.add_argument("--dead-too", action="store_true", help="also targets that do not answer")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
-        limits = LIMITS._replace(max_hops=options.max_hops, on_the_way=options.news, across=options.news)
-        inside(options.inside, options.rate, limits)
+        inside(options.inside, options)
         return
     with tempfile.TemporaryDirectory() as folder:
         outside(options, Path(folder))

@@ -194,7 +194,7 @@ def _run_score(argv: list[str]) -> int:
         " score",
         "Compare traces with the truth. For all tools, two neighbours in TTL with different addresses are a link.",
         "each file is scored by itself; several are scored together as well\n"
-        "reads results of hopmap (NDJSON or JSON) and scamper -O json, compressed or not",
+        "reads results of hopmap (NDJSON or JSON) and scamper -O json (trace, tracelb), compressed or not",
     )
     parser.add_argument("--truth", type=Path, required=True, metavar="FILE", help="what the lab wrote")
     parser.add_argument("--agents", default="", metavar="ID=WORKER,...", help="which worker an agent of hopmap was")

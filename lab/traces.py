@@ -1,4 +1,4 @@
-"""Traces of any tool in one shape: results of hopmap, and scamper's JSON."""
+"""Traces of any tool in one shape: results of hopmap, and scamper's JSON (trace, tracelb, ping)."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,10 @@ class Seen(NamedTuple):
 
 
 class Traced(NamedTuple):
-    """One flow to one target. `source` is the prober's address, `agent` its name, where known; `seen` may be empty."""
+    """One flow to one target, or what tracelb saw behind one node; `seen` may be empty.
+
+    `source` is the prober's address, `agent` its name, where known.
+    """
 
     source: str | None
     agent: str | None
@@ -50,6 +53,9 @@ def _one(row: dict[str, Any]) -> Iterator[Traced]:
     kind = row.get("type")
     if kind == "trace":
         yield _scamper(row)
+    elif kind == "tracelb":
+        yield Traced(row["src"], None, row["dst"], row["probec"], (), traced=True)
+        yield from _multipath(row)
     elif kind == "ping":
         yield Traced(row.get("src"), None, row["dst"], row["ping_sent"], (), traced=False)
     elif kind is None:
@@ -59,6 +65,15 @@ def _one(row: dict[str, Any]) -> Iterator[Traced]:
 def _scamper(row: dict[str, Any]) -> Traced:
     seen = tuple(Seen(hop["probe_ttl"], hop["addr"], late=False) for hop in row.get("hops", ()))
     return Traced(row["src"], None, row["dst"], row["probe_count"], seen, traced=True)
+
+
+def _multipath(row: dict[str, Any]) -> Iterator[Traced]:
+    """A node and what answered behind it, node by node: `links` is a list by distance of what was seen there."""
+    for node in row.get("nodes", ()):
+        behind = [(step["probes"][0]["ttl"], step["addr"]) for steps in node.get("links", ()) for step in steps]
+        first = min((ttl for ttl, _ in behind), default=row["firsthop"] + 1) - 1
+        seen = [Seen(ttl, address, late=False) for ttl, address in [(first, node["addr"]), *behind] if address != "*"]
+        yield Traced(row["src"], None, row["dst"], 0, tuple(seen), traced=True)
 
 
 def _own(row: dict[str, Any]) -> Traced:

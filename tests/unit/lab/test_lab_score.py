@@ -91,6 +91,20 @@ def own(target: str, hops: dict[int, str | None], late: int = 0) -> dict[str, An
     }
 
 
+def tracelb(target: str, nodes: list[dict[str, Any]]) -> str:
+    row = {"type": "tracelb", "src": "192.168.1.2", "dst": target, "probec": 60, "firsthop": 1, "nodes": nodes}
+    return json.dumps(row)
+
+
+def behind(address: str, ttl: int, *distances: list[str]) -> dict[str, Any]:
+    """A node of scamper's tracelb: for each distance behind it, what answered there."""
+    links = [
+        [{"addr": seen, "probes": [{"ttl": ttl + further, "flowid": 1}]} for seen in at]
+        for further, at in enumerate(distances, 1)
+    ]
+    return {"addr": address, "linkc": len(links)} | ({"links": links} if links else {})
+
+
 def scored(truth: Path, tmp_path: Path, *lines: str, agents: dict[str, int] | None = None) -> score.Score:
     file = tmp_path / "traces.json"
     file.write_text("\n".join(lines) + "\n")
@@ -119,6 +133,31 @@ def test_own_results_count_pings_and_skip_silence(truth_file: Path, tmp_path: Pa
     assert found["probes"] == 1 + 5 + 2
     assert found["links"]["found"] == 2
     assert found["targets"] == 1
+
+
+def test_tracelb_shows_the_links_behind_each_node_and_no_others(truth_file: Path, tmp_path: Path) -> None:
+    found = scored(
+        truth_file,
+        tmp_path,
+        tracelb(
+            "9.9.9.1",
+            [
+                behind("192.168.1.1", 1, ["5.0.0.1"]),
+                behind("5.0.0.1", 2, ["5.0.0.2", "5.0.0.3"]),
+                behind("5.0.0.2", 3, ["5.0.0.4"]),
+                behind("5.0.0.3", 3, ["*"], ["9.9.9.1"]),
+                behind("5.0.0.4", 4),
+            ],
+        ),
+    )
+    assert (found["targets"], found["probes"]) == (1, 60)
+    assert (found["interfaces"]["found"], found["links"]["found"]) == (4, 3)
+    assert found["false_links"] == 0
+
+
+def test_tracelb_is_held_to_its_links(truth_file: Path, tmp_path: Path) -> None:
+    crossed = [behind("5.0.0.2", 2, ["5.0.0.8"]), behind("5.0.0.6", 2, ["5.0.0.7"])]
+    assert scored(truth_file, tmp_path, tracelb("9.9.9.3", crossed))["false_causes"] == {"per-packet balancer": 2}
 
 
 @pytest.mark.parametrize(
