@@ -52,7 +52,11 @@ class _Gateway:
 
     def call(self, method: str, path: str, sent: dict[str, Any] | None = None) -> dict[str, Any]:
         """Its answer; UserError with its own words when it refuses, and when it is not there."""
-        body = None if sent is None else decode.dump({key: value for key, value in sent.items() if value is not None})
+        given = None if sent is None else {key: value for key, value in sent.items() if value is not None}
+        try:
+            body = None if given is None else decode.dump(given)
+        except ValueError:  # of NaN and infinity
+            raise UserError("days and hours must be finite numbers") from None
         try:
             with self._client as client:
                 answer = client.request(method, path, body)

@@ -53,7 +53,7 @@ def test_targets_go_through_and_nothing_that_the_client_says_of_itself(box: Box)
         "Forwarded": "for=1.2.3.4", "X_Real_IP": "1.1.1.1", "Cookie": "a=b", "X_Anything": "1",
         "User_Agent": "evil", "Host": "evil.example",
     }  # fmt: skip
-    answer = box.gateway.call("GET", "/gateway/targets?count=7&consumer=other", box.key, **forged)
+    answer = box.gateway.call("GET", "/gateway/targets?count=7&consumer=other", box.key, None, **forged)
     assert (answer.status, answer.body) == (200, b'["t"]')
     assert not {"set-cookie"} & set(answer.headers)
     (asked,) = box.input.asked
