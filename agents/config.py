@@ -156,6 +156,10 @@ class AgentSettings:
             return [self._behind(self.gateway, "")]
         return [place for place in self.inputs() if isinstance(place, Endpoint)]
 
+    def enrolment(self) -> Endpoint | None:
+        """Where a node that has no key yet can fetch one."""
+        return None if self.gateway is None else self._behind(self.gateway, "/enrol")
+
     def heartbeats(self) -> Endpoint | None:
         """Where this agent tells how it is."""
         if self.gateway is None or not self.heartbeat_seconds:
@@ -180,8 +184,6 @@ class AgentSettings:
         for key in ("input_file", "output_file"):
             if getattr(self, key) != type(self).__dataclass_fields__[key].default:
                 raise ValueError(f"gateway takes the place of {key}: give one of them")
-        if self.token_file is None:
-            raise ValueError("gateway needs token_file, the file with this node's key")
 
     def _behind(self, gateway: str, call: str) -> Endpoint:
         try:

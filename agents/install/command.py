@@ -6,11 +6,12 @@ import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
 from agents.config import AgentSettings
+from agents.install.enrolment import fetch, given_token, host_name
 from agents.install.layout import UNIT, Layout, unit_text
 from agents.install.system import LiveSystem, System
 from hopmap import config
@@ -21,6 +22,7 @@ EXAMPLES = """\
   sudo python3 hopmap-agent.pyz install
   sudo python3 hopmap-agent.pyz install --line-permits-probing yes --contact mailto:you@example.org \\
       --input https://map.example.org/input --output https://map.example.org/results
+  sudo HOPMAP_ENROL_TOKEN=hme_... python3 hopmap-agent.pyz install --enrol https://map.example.org
   python3 hopmap-agent.pyz install --dry-run
 """
 ABOUT = """\
@@ -67,6 +69,11 @@ def _flags() -> argparse.ArgumentParser:
     flags = config.parser("install", ABOUT, EXAMPLES)
     flags.add_argument("--input", metavar="URL", help="where targets come from (asked)")
     flags.add_argument("--output", metavar="URL", help="where results go (asked)")
+    flags.add_argument("--enrol", metavar="URL", help="a gateway in the place of both: this node's key is fetched "
+                       "there, for the enrolment token in HOPMAP_ENROL_TOKEN (asked)")  # fmt: skip
+    flags.add_argument(
+        "--name", default=host_name(), metavar="NODE", help="--enrol: this node's name (default: the host's)"
+    )
     flags.add_argument("--contact", metavar="TEXT", help="who to ask about the probes: mailto:... or a URL (asked)")
     flags.add_argument("--line-permits-probing", choices=("yes", "no"),
                        help="whether the provider of this line permits probing (asked); recorded")  # fmt: skip
@@ -102,7 +109,7 @@ def install(task: Task) -> int:
         unit = next(change.content.decode() for change in changes if change.path == layout.unit)
         sys.stdout.write(f"\n{layout.unit}:\n{unit}")
         return 0
-    apply(changes)
+    apply(_enrolled(task, changes))
     for command in commands:
         task.system.systemctl(*command)
     sys.stdout.write(f"the agent runs: systemctl status {UNIT}, journalctl -u {UNIT}\n" if live else "prepared\n")
@@ -129,7 +136,7 @@ def planned(task: Task) -> list[Change]:
         (layout.permission, _permission(task), 0o644),
         (layout.config, _settings(task), 0o644),
     ]
-    token = _token(task)
+    token = b"" if _enrols(task) else _token(task)
     if token is not None:
         files.append((layout.token, token, 0o600))
     unit = unit_text(python, with_token=token is not None)
@@ -174,19 +181,45 @@ def _settings(task: Task) -> bytes:
     """config.yaml as it stands, or a new one out of flags and answers."""
     given, path = task.given, task.layout.config
     if path.exists():
-        config.build(AgentSettings, config.read_file(AgentSettings, path))
+        kept = config.build(AgentSettings, config.read_file(AgentSettings, path))
+        if given.enrol and kept.gateway is None:
+            raise UserError(f"not installed: {path} is there and names no gateway: edit it, or move it away")
         if any((given.input, given.output, given.contact)):
             sys.stderr.write(f"{path} is there and kept: edit it to change what it says\n")
         return path.read_bytes()
-    targets = _answer(given.input, task.ask, "input", "URL of the input service: ")
-    results = _answer(given.output, task.ask, "output", "URL of the output service: ")
+    places: dict[str, Any] = {"gateway": given.enrol} if given.enrol else _services(task)
     contact = _answer(given.contact, task.ask, "contact", "Who may be asked about the probes (mailto:you@...): ")
     try:
-        AgentSettings((targets,), (results,), contact=contact)
+        AgentSettings(contact=contact, **places)
     except ValueError as error:
         raise UserError(f"not installed: {one_line(error)}") from error
-    text = yaml.safe_dump({"input_file": targets, "output_file": results, "contact": contact}, sort_keys=False)
+    shown = {key: value if isinstance(value, str) else value[0] for key, value in places.items()}
+    text = yaml.safe_dump({**shown, "contact": contact}, sort_keys=False)
     return f"# every key: python3 {Layout().program} agent --help\n{text}".encode()
+
+
+def _services(task: Task) -> dict[str, tuple[str]]:
+    given = task.given
+    return {
+        "input_file": (_answer(given.input, task.ask, "input", "URL of the input service: "),),
+        "output_file": (_answer(given.output, task.ask, "output", "URL of the output service: "),),
+    }
+
+
+def _enrols(task: Task) -> bool:
+    """Whether a key is to be fetched: there is a gateway, and no key yet."""
+    return bool(task.given.enrol) and not task.given.token_file and not task.layout.token.exists()
+
+
+def _enrolled(task: Task, changes: list[Change]) -> list[Change]:
+    """The changes with the key that the gateway gives, written first: it is given once."""
+    gateway = AgentSettings(gateway=task.given.enrol).enrolment() if _enrols(task) else None
+    if gateway is None:
+        return changes
+    token = _answer(given_token(), task.ask, "enrol with HOPMAP_ENROL_TOKEN", "Enrolment token: ")
+    key = fetch(gateway, task.given.name, token).encode() + b"\n"
+    place = task.layout.token
+    return [Change(place, key, 0o600, "new"), *(change for change in changes if change.path != place)]
 
 
 def _answer(given: str | None, ask: Ask, flag: str, question: str) -> str:

@@ -56,7 +56,6 @@ def test_heartbeats_can_be_switched_off() -> None:
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"token_file": None}, "gateway needs token_file"),
         ({"input_file": ("targets.txt",)}, "takes the place of input_file"),
         ({"output_file": ("results",)}, "takes the place of output_file"),
         ({"gateway": "maps.example.org"}, "gateway: .* must begin with"),

@@ -20,6 +20,8 @@ from hopmap.errors import UserError
 FLAGS = {
     "input": "https://map.example.org/input",
     "output": "https://map.example.org/results",
+    "enrol": None,
+    "name": "pi",
     "contact": "mailto:you@example.org",
     "line_permits_probing": "yes",
     "token_file": None,

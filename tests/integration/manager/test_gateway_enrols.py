@@ -1,0 +1,108 @@
+"""`hopmap-agent.pyz install --enrol URL` against a real gateway: a key for a token, once; again without change."""
+
+import json
+import zipfile
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from agents.install.command import Task, install
+from agents.install.enrolment import TOKEN
+from agents.install.layout import Layout
+from hopmap.errors import UserError
+from tests.integration.manager.gateway_box import Behind, Gateway
+
+Install = Callable[..., dict[str, str]]
+
+
+class Still:
+    """A machine on which nothing is started."""
+
+    def why_not(self) -> str | None:
+        return None
+
+    def python(self) -> str:
+        return "/usr/bin/python3"
+
+    def check(self, command: list[str]) -> None:
+        raise AssertionError(command)
+
+    def verify_unit(self, text: str) -> None:
+        raise AssertionError(text)
+
+    def systemctl(self, *arguments: str) -> None:
+        assert arguments[0] == "enable"
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Gateway:
+    return Gateway(tmp_path / "g", ["http://127.0.0.1:1"], ["http://127.0.0.1:1"])
+
+
+@pytest.fixture
+def enrol(tmp_path: Path, gateway: Gateway) -> Install:
+    program = tmp_path / "hopmap-agent.pyz"
+    with zipfile.ZipFile(program, "w") as zipped:
+        zipped.writestr("__main__.py", "")
+
+    def run(**changes: object) -> dict[str, str]:
+        flags = {"input": None, "output": None, "contact": "mailto:a@example.org", "line_permits_probing": "yes"}
+        given = Namespace(
+            **flags, **({"token_file": None, "dry_run": False, "enrol": gateway.url, "name": "pi"} | changes)
+        )
+        root = tmp_path / "root"
+        assert install(Task(given, Layout(root), Still(), program, lambda _: None, "2026-11-23")) == 0
+        return {path.name: path.read_text() for path in (root / "etc/hopmap").glob("*")}
+
+    return run
+
+
+def test_a_node_fetches_its_key_and_again_nothing_changes(
+    gateway: Gateway, enrol: Install, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(TOKEN, gateway.keys.new_token(None, 60))
+    assert enrol(dry_run=True) == {}
+    assert gateway.keys.known() == []
+    files = enrol()
+    key = files["agent-token"].strip()
+    assert gateway.keys.opened(key, "targets").node == "pi"
+    assert yaml.safe_load(files["config.yaml"]) == {"gateway": gateway.url, "contact": "mailto:a@example.org"}
+    assert gateway.call("GET", "/gateway/targets", key).status == 503  # let in
+    monkeypatch.delenv(TOKEN)
+    assert enrol() == files
+    said = capsys.readouterr()
+    assert key not in said.out + said.err
+
+
+def test_what_can_go_wrong_changes_nothing(
+    tmp_path: Path, gateway: Gateway, enrol: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behind = Behind(lambda _: (200, {}, json.dumps({"key": "no key"}).encode()))
+    taken = gateway.keys.rotate("taken")
+    good = gateway.keys.new_token(None, 60)
+    elsewhere, spent = behind.start(), gateway.keys.new_token(None, 60)
+    gateway.keys.enrol(spent, "first")
+    for token, changes, told in (
+        (None, {}, "HOPMAP_ENROL_TOKEN is needed"),
+        ("nonsense", {}, "must be an enrolment token"),
+        (spent, {}, "spent or expired"),
+        (good, {"name": "taken"}, "enrolled already"),
+        (good, {"name": "a b"}, "must be a name"),
+        (good, {"enrol": "http://192.0.2.1"}, "in the clear"),
+        (good, {"enrol": "unix:///nonexistent"}, "the token is still good"),
+        (good, {"enrol": "nonsense"}, "must begin with"),
+        (good, {"enrol": elsewhere}, "gave no key"),
+    ):
+        monkeypatch.delenv(TOKEN, raising=False)
+        if token:
+            monkeypatch.setenv(TOKEN, token)
+        with pytest.raises(UserError, match=told) as refused:
+            enrol(**changes)
+        assert good not in str(refused.value)
+        assert not (tmp_path / "root").exists()
+    behind.stop()
+    assert gateway.keys.opened(taken, "targets")
+    assert len(gateway.keys.known()) == 2
