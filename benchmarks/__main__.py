@@ -13,6 +13,7 @@ BENCHMARKS = {
     "engine_rate": "CPU per echo pair: engine, fping, icmplib",
     "rtt_error": "RTTs beside the lab's truth, by the kernel's stamps and by reading time",
     "trace_recall": "recall, false links and probes per target beside scamper",
+    "fleet_recall": "the same for eight workers that share what they passed, by way of the services",
     "trace_curve": "recall against probes spent, from the thriftiest to the most thorough",
     "route_change": "changed routes found again: time and packets",
     "input_serving": "GET / beside a bare hello; memory",

@@ -39,7 +39,6 @@ from lab.world.world import World
 
 WORKERS = 8
 _PATIENCE = 20.0
-_SCAMPER_RATE = 500
 
 
 class AgentClock:
@@ -220,7 +219,17 @@ def hopmap(*arguments: str) -> str:
 
 def scamper(folder: Path, options: argparse.Namespace, world: list[str]) -> None:
     """One in each place of a lab, all at once."""
-    command = ["scamper", "-p", str(_SCAMPER_RATE), "-w", "1000", "-O", "json", "-f", str(folder / "targets.txt")]
+    command = [
+        "scamper",
+        "-p",
+        str(options.scamper_rate),
+        "-w",
+        "1000",
+        "-O",
+        "json",
+        "-f",
+        str(folder / "targets.txt"),
+    ]
     command += ["-o", f"{folder}/scamper-{{worker}}.json", "-c", "trace -P icmp-paris -q 2 -m 30"]
     lab = ["--quiet", f"--workers={WORKERS}", *world, f"--loss={options.loss}", f"--truth={folder}/truth.jsonl"]
     hopmap("lab", *lab, "--", *command)
@@ -262,7 +271,7 @@ def run(options: argparse.Namespace, folder: Path) -> None:
         scamper(folder, options, world)
         theirs = score(folder / "truth.jsonl", folder / "scamper.json")
         print(row("scamper", theirs, options.targets))
-        print(f"ratio {ours['probes'] / theirs['probes']:.3f}")
+        print(f"scamper at {options.scamper_rate} packets/s each, ratio {ours['probes'] / theirs['probes']:.3f}")
     on_line = figures["line"]
     print(
         f"{figures['sent']} packets in {figures['seconds']:.0f} s of the agents' time "
@@ -286,6 +295,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="which world")
     parser.add_argument("--preset", default="hard")
     parser.add_argument("--loss", type=float, default=0.0)
+    parser.add_argument("--scamper-rate", type=int, default=500, help="packets per second of each scamper")
     parser.add_argument("--no-scamper", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
