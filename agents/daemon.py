@@ -6,6 +6,7 @@ a `step`, so that a simulation can step many agents by a clock of its own in one
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -46,6 +47,8 @@ _log = logging.getLogger(__name__)
 _LAST_DELIVERY = 4.0
 _JOIN_SECONDS = 1.0
 _RETRY_SECONDS = 5.0
+_SHORTEST_REST, _LONGEST_REST = 0.001, 0.02
+_REST_PACKETS = 3  # the rate's bucket holds 4 at least
 
 
 class Agent:
@@ -216,10 +219,17 @@ class Agent:
                 raise UserError(
                     f"probing is not possible any more ({self._transport.mode}): {one_line(error)}"
                 ) from error
+            self._rest()
             now = self._clock.steady()
             if watchdog is not None and now - fed >= watchdog:
                 systemd.notify("WATCHDOG=1")
                 fed = now
+
+    def _rest(self) -> None:
+        """Let some packets come together, where the kernel keeps the time: to wake for each costs more than it does."""
+        seconds = min(_LONGEST_REST, _REST_PACKETS / max(1.0, self.probing.rate)) if self._transport.stamped else 0.0
+        if seconds >= _SHORTEST_REST:
+            time.sleep(seconds)
 
     def _finished(self) -> bool:
         """With --once: the input is dry, nothing is in hand and everything is delivered."""

@@ -117,6 +117,11 @@ class Probing:
         """Whether there is nothing in hand or in the queue."""
         return not self._engine.in_hand and not len(self._intake)
 
+    @property
+    def rate(self) -> float:
+        """Packets per second at most, as last obeyed."""
+        return self._rates.packets_per_second
+
     def step(self) -> None:
         """Obey, submit, probe, keep. OSError when the transport is gone."""
         self._obey()

@@ -32,6 +32,7 @@ class WorldTransport:
     """A transport whose packets go through a world; waiting moves the clock."""
 
     mode = "simulation"
+    stamped = True
     protocols: tuple[str, ...] = ("icmp", "tcp", "udp")
 
     def __init__(self, world: PureWorld, source: int, clock: VirtualClock, worker: int = 0) -> None:

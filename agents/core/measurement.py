@@ -160,7 +160,9 @@ class Measurement:
 
     def finding(self, trace: Trace | None) -> Finding:
         """What came of this flow, told with this route."""
-        ping = _ping((self.protocol, self._sent, self._received, tuple([round(one, 3) for one in self._rtts]), self._reply_ttl))
+        ping = _ping(
+            (self.protocol, self._sent, self._received, tuple([round(one, 3) for one in self._rtts]), self._reply_ttl)
+        )
         return _finding((self.job, self.started, ping, trace))
 
     def _ping_answered(self, reply: Reply, rtt_ms: float, *, late: bool) -> None:

@@ -72,6 +72,8 @@ class KernelTransport:
     UserError without CAP_NET_RAW.
     """
 
+    stamped = True
+
     def __init__(
         self,
         identifier: int,

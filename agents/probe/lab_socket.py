@@ -20,6 +20,7 @@ _SOCKET_BUFFER = 4 << 20
 class LabSocket:
     """A transport into the lab at `path`; `worker` is the place to stand at there, -1 for any."""
 
+    stamped = False
     protocols: tuple[str, ...] = ("icmp", "tcp", "udp")
 
     def __init__(self, path: str, worker: int = -1, clock: Callable[[], int] = monotonic_ns) -> None:

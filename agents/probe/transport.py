@@ -34,6 +34,8 @@ class Transport(Protocol):
     """One socket, or what stands for it. `mode` names the way in words for people and health pages."""
 
     mode: str
+    stamped: bool
+    """Whether arrivals have the kernel's time, so that they need not be read at once."""
     protocols: tuple[str, ...]
     """Which it carries, of icmp, tcp and udp; the one that it does best comes first."""
 

@@ -89,6 +89,8 @@ def _u32(text: str) -> int:
 class _Unprivileged:
     """What both kinds share: guard, error queues, stamps."""
 
+    stamped = True
+
     def __init__(self, guard: Guard, clock: Callable[[], int], wall: Callable[[], int]) -> None:
         self._guard = guard
         self._clock = clock

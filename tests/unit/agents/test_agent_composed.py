@@ -20,6 +20,7 @@ class SilentWire:
     """Nobody ever answers."""
 
     mode = "silent"
+    stamped = False
     protocols = ("icmp",)
 
     def source(self, destination: int) -> int:
@@ -52,6 +53,22 @@ def test_a_part_that_fails_ends_the_agent_with_its_error(tmp_path: Path, monkeyp
     monkeypatch.setattr(agent.intake, "step", broken)
     with pytest.raises(ZeroDivisionError):
         agent.run(threading.Event())
+
+
+@pytest.mark.parametrize(
+    ("stamped", "rate", "rest"),
+    [(True, 0.5, 0.02), (True, 200, 0.015), (True, 1000, 0.003), (True, 5000, None), (False, 200, None)],
+)
+def test_it_rests_between_steps_no_longer_than_its_bucket_can_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, stamped: bool, rate: float, rest: float | None
+) -> None:
+    agent, stop = make(tmp_path, packets_per_second=rate), threading.Event()
+    rests: list[float] = []
+    monkeypatch.setattr(SilentWire, "stamped", stamped)
+    monkeypatch.setattr(agent.probing, "step", stop.set)
+    monkeypatch.setattr("agents.daemon.time.sleep", rests.append)
+    agent._probe_until(stop)
+    assert rests == ([] if rest is None else [rest])
 
 
 def test_trouble_with_a_disk_is_waited_out(

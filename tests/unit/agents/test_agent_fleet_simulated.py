@@ -45,6 +45,7 @@ class VirtualWire:
     """Everybody answers after 30 ms; waiting for answers is what moves the clock."""
 
     mode = "virtual"
+    stamped = True
     protocols = ("icmp",)
 
     def __init__(self, clock: VirtualClock) -> None:
