@@ -20,6 +20,7 @@ from manager.core.security_line import place
 from manager.gateway.admin import moment
 from manager.gateway.heartbeats import LONGEST, Heartbeats, read_heartbeat
 from manager.gateway.relay import Relay, refuse_head
+from manager.gateway.standby import ControlFile
 from manager.gateway.upstream import Sent
 from manager.keys import Full, KeyStore, Refused, Terms
 from manager.security_log import SecurityLog
@@ -37,7 +38,7 @@ _EVENTS = {Fault.UNKNOWN: "apikey_fail", Fault.REVOKED: "apikey_revoked", Fault.
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the calls are made of. `wall` gives seconds since 1970."""
+    """What the calls are made of. `wall` gives seconds since 1970; `standby` control when no input gives it."""
 
     keys: KeyStore
     heartbeats: Heartbeats
@@ -45,6 +46,7 @@ class Parts:
     outputs: Relay
     log: SecurityLog
     wall: Callable[[], float]
+    standby: ControlFile | None = None
 
 
 class Doorkeeper:
@@ -116,7 +118,14 @@ class _Calls:
         since = _whole("opt_outs_since", 0, 0, decode.MAX_SEQUENCE)
         tag = _header("If-None-Match")
         headers = _headers(key) | ({"If-None-Match": tag} if tag else {})
-        return self._parts.inputs.pass_on(key.node, Sent("GET", f"/control?opt_outs_since={since}", headers))
+        try:
+            return self._parts.inputs.pass_on(key.node, Sent("GET", f"/control?opt_outs_since={since}", headers))
+        except Problem:
+            packed = headers["Accept-Encoding"] == "gzip"
+            told = self._parts.standby.answer(tag, packed=packed) if self._parts.standby else None
+            if told is None:
+                raise
+            return told
 
     def results(self) -> bottle.HTTPResponse:
         key = self._door.opened("results")

@@ -16,6 +16,7 @@ from manager.gateway.config import GatewaySettings
 from manager.gateway.heartbeats import Heartbeats
 from manager.gateway.metrics import GatewayMetrics
 from manager.gateway.relay import Relay
+from manager.gateway.standby import ControlFile
 from manager.gateway.upstream import Upstream
 from manager.holding import held
 from manager.keys import KeyStore
@@ -54,6 +55,7 @@ def _serve(settings: GatewaySettings, state_dir: Path, where: list[listen.Addres
         _relay(settings, "output", settings.outputs, "/results"),
         log,
         time.time,
+        ControlFile(Path(settings.control_file)) if settings.control_file else None,
     )
     relays = (parts.inputs, parts.outputs)
     service = Service(

@@ -33,6 +33,9 @@ class GatewaySettings:
     upstream_token_file: str | None = setting(None, "file with the token for inputs and outputs (scope agent)")
     private_networks: tuple[str, ...] = setting((), "networks (CIDR) where that token may go over plain HTTP")
     upstream_seconds: float = setting(4.0, "how long an input or output may take to answer", low=0.1, high=60)
+    control_file: str | None = setting(
+        None, "the manager's control.json, told to agents when no input answers, so that a stop gets through"
+    )
     requests_per_second: float = setting(10.0, "calls of one key, in the long run", low=0.01, high=10_000)
     burst: int = setting(60, "calls of one key at once", low=1, high=100_000)
     max_body_mb: float = setting(4.0, "largest body of a call", low=0.01, high=64)

@@ -19,6 +19,7 @@ from manager.gateway.admin import admin_app
 from manager.gateway.app import Doorkeeper, Parts, gateway_app
 from manager.gateway.heartbeats import Heartbeats
 from manager.gateway.relay import Relay
+from manager.gateway.standby import ControlFile
 from manager.gateway.upstream import Upstream
 from manager.keys import KeyStore
 from manager.security_log import SecurityLog
@@ -110,6 +111,7 @@ class Gateway:
         self, folder: Path, inputs: list[str], outputs: list[str], *, seconds: float = 1.0, burst: int = 100_000
     ) -> None:
         folder.mkdir(exist_ok=True)
+        self.control = folder / "control.json"
         self.said: list[str] = []
         self.keys = KeyStore(folder, time.time, os.urandom)
         token = secrets.token_hex(16)
@@ -120,8 +122,9 @@ class Gateway:
 
         log = SecurityLog(None, lambda: "", self.said.append)
         self.parts = Parts(
-            self.keys, Heartbeats(), relay("input", inputs, "/"), relay("output", outputs, "/results"), log, time.time
-        )
+            self.keys, Heartbeats(), relay("input", inputs, "/"), relay("output", outputs, "/results"), log, time.time,
+            ControlFile(self.control),
+        )  # fmt: skip
         service = Service(ServiceInfo("gateway", "1", "gateway-1"), dict, lambda: None)
         apps = {
             "g.sock": gateway_app(service, self.parts, Doorkeeper(self.parts, 1.0, burst), 1_000_000),

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from hopmap.identity import write_whole
+from hopmap.wire import decode
+from hopmap.wire.control import Control, encode_control
 from tests.integration.manager.gateway_box import Asked, Behind, Gateway, Reply, tarpit
 
 SERVICE = {"service_type": "agent", "version": "1.0", "instance_id": "agent-1", "api_version": 1}
@@ -365,6 +368,23 @@ def test_a_node_comes_back_to_an_input_that_comes_back(tmp_path: Path) -> None:
     assert len(home.asked) >= 2
     first.stop()
     second.stop()
+
+
+def test_a_stop_gets_through_while_every_input_hangs(tmp_path: Path) -> None:
+    with tarpit() as silent:
+        gateway = Gateway(tmp_path / "g", [silent], ["http://127.0.0.1:1"])
+        key = gateway.keys.rotate("n")
+        assert gateway.call("GET", "/gateway/control", key).status == 503  # nothing to tell
+        for version, stop in ((7, False), (8, True)):
+            document = decode.dump(encode_control(Control(version, stop=stop)))
+            write_whole(gateway.control, document)
+            told = gateway.call("GET", "/gateway/control", key)
+            assert (told.status, told.body) == (200, document)
+            again = gateway.call("GET", "/gateway/control", key, None, If_None_Match=told.headers["etag"])
+            assert (again.status, again.body) == (304, b"")
+        for wrong in (b"", b"{", b'{"version":-1}', b"[" * 100_000):
+            write_whole(gateway.control, wrong)
+            assert gateway.call("GET", "/gateway/control", key).status == 503
 
 
 WRONG_OWN = {
