@@ -75,10 +75,13 @@ def stamp(when: datetime) -> str:
 
 
 def peers(options: argparse.Namespace) -> dict[str, str]:
-    """What scamper is told: traces as asked for, Doubletree from each first hop, MDA if wanted."""
+    """What scamper is told: traces as it would, Doubletree from each first hop, MDA if wanted.
+
+    Doubletree goes back through silence without end, which takes minutes at 5 s each: it waits for 2 s.
+    """
     trace = f"trace -P icmp-paris -q 2 -m {options.max_hops}"
     told = {"scamper": trace}
-    told |= {f"doubletree -f {first}": f"{trace} -f {first} -Z near" for first in options.doubletree}
+    told |= {f"doubletree -f {first}": f"{trace} -w 2 -f {first} -Z near" for first in options.doubletree}
     return told | ({"tracelb (MDA)": "tracelb -P icmp-echo -q 2 -w 2 -W 15"} if options.mda else {})
 
 
