@@ -64,6 +64,15 @@ class AgentClock:
         return ClockState()
 
 
+class Sharer(Agent):
+    """An agent that does not end with its process: its connections are to be closed."""
+
+    def _client(self, place: Endpoint, token: str | None) -> Client:
+        made = super()._client(place, token)
+        self.connections: list[Client] = [*getattr(self, "connections", ()), made]
+        return made
+
+
 class Worker:
     """An agent with its clock, and when its threads, were they threads, would go on."""
 
@@ -85,7 +94,7 @@ class Worker:
             deliver_seconds=options.deliver_seconds,
         )
         rng = Random(place).random
-        self.agent = Agent(settings, transport, AgentClock(self.clock), rng, once=True, clock_ns=self.clock)
+        self.agent = Sharer(settings, transport, AgentClock(self.clock), rng, once=True, clock_ns=self.clock)
         steps: list[Callable[[], float]] = [self.agent.intake.step, self.agent.delivery.step]
         if self.agent.control is not None:
             steps.insert(0, self.agent.control.step)
@@ -111,6 +120,14 @@ class Worker:
         self.agent.delivery.flush = True
         while self.agent.spool.waiting:
             self.agent.delivery.step()
+
+    def close(self) -> None:
+        """Its files and connections."""
+        for one in self.agent.connections:
+            one.close()
+        self.agent.spool.close()
+        self.agent.cooldown.close()
+        self.agent.data.close()
 
 
 @contextmanager
@@ -162,6 +179,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         first.step()
         if first.done:
             first.deliver()
+            first.close()
             working.discard(first)
     seconds, now = time.monotonic() - began, max(one.clock.now for one in workers) / NS
     truthfile.write(folder / "virtual-truth.jsonl", truth.rows(world, now))
