@@ -4,11 +4,14 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from hopmap.client import Client, Endpoint, Unreachable
 from hopmap.wire import api_key
 from tests.faults.fault_parts import ROOT, Part, call, until
 
@@ -16,7 +19,7 @@ from tests.faults.fault_parts import ROOT, Part, call, until
 class Alone(Part):
     """A gateway with nothing behind it."""
 
-    name = "gateway"  # type: ignore[misc] # of all of this class
+    name = "gateway"
 
     @property
     def url(self) -> str:
@@ -73,6 +76,28 @@ def test_a_key_is_given_once_and_survives_a_kill(gateway: Alone) -> None:
     written = gateway.log() + (gateway.folder / "security.log").read_text()
     assert "ev=apikey_made" in written
     assert not any(secret in written for secret in secrets)
+
+
+def test_a_key_that_was_told_survives_a_kill_at_any_moment(gateway: Alone) -> None:
+    told: dict[str, str] = {}
+    for number in range(8):
+        killer = threading.Timer(0.01 + 0.013 * number, gateway.process.kill if gateway.process else lambda: None)
+        killer.start()
+        with suppress(Unreachable), Client(Endpoint.parse(f"unix://{gateway.folder}/state/gateway.sock")) as client:
+            for place in range(10_000):
+                node = f"n-{number}-{place}"
+                answer = client.request("POST", "/keys/ensure", json.dumps({"node": node}).encode())
+                told[node] = json.loads(answer.body)["key"]
+        killer.join()
+        gateway.end(signal.SIGKILL)
+        gateway.start()
+    assert len(told) > 20
+    with Client(Endpoint.parse(gateway.url)) as client:
+        statuses = {
+            client.request("GET", "/gateway/targets", headers={"Authorization": f"Bearer {key}"}).status
+            for key in told.values()
+        }
+    assert statuses == {503}  # let in; nobody is behind
 
 
 def test_a_node_enrols_itself_once(gateway: Alone) -> None:
