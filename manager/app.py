@@ -12,9 +12,12 @@ from hopmap.wire import decode
 from manager import static_files
 from manager.auth.door import Door
 from manager.auth.gate import PUBLIC, Gate
+from manager.fleet.fleet import Fleet
 from manager.networks import Networks
 from manager.pages import overview
 from manager.pages.account import AccountPages
+from manager.pages.fleet import FleetPages
+from manager.pages.fleet_scrape import ScrapePages
 from manager.pages.login import LoginPages
 from manager.pages.paper import Paper
 from manager.pages.people import PeoplePages
@@ -52,7 +55,7 @@ class Site:
 
 
 def manager_app(
-    service: Service, view: Callable[[], View], networks: Networks, door: Door, site: Site
+    service: Service, view: Callable[[], View], networks: Networks, door: Door, site: Site, *, fleet: Fleet
 ) -> bottle.Bottle:
     """The application; `view` gives the newest round of the watch."""
     app = make_app(service)
@@ -69,6 +72,8 @@ def manager_app(
         SetUpPages(door, gate, paper),
         AccountPages(door, gate, paper),
         PeoplePages(door, gate, paper, site.url),
+        FleetPages(fleet, paper),
+        ScrapePages(fleet),
     ):
         pages.install(app)
 

@@ -12,6 +12,8 @@ from manager import keeping, keys_command
 from manager.app import Site, manager_app
 from manager.auth import opening
 from manager.config import ManagerSettings
+from manager.fleet.metrics import FleetMetrics
+from manager.fleet.opening import open_fleet
 from manager.holding import held
 from manager.networks import Networks
 from manager.watch import Watch, steady_clock
@@ -52,7 +54,9 @@ def _serve(settings: ManagerSettings, where: list[listen.Address]) -> int:
         unready=lambda: None,
     )
     site = Site((settings.domain or "").lower(), settings.site())
-    app = manager_app(service, lambda: watch.view, Networks(asn.load()), door, site)
+    fleet = open_fleet(settings, state_dir, door, site.url)
+    service.registry.register(FleetMetrics(fleet))
+    app = manager_app(service, lambda: watch.view, Networks(asn.load()), door, site, fleet=fleet)
     bounds = listen.Bounds(body_bytes=1 << 20)
     listeners = [listen.Listener(app, address, bounds, behind_proxy=bool(site.domain)) for address in where]
     words = opening.first_words(door, site.url)
@@ -62,9 +66,11 @@ def _serve(settings: ManagerSettings, where: list[listen.Address]) -> int:
     if door.by_link:
         write_whole(link, f"{site.url}/in?token={door.link_token}\n".encode())
     watch.start()
+    fleet.start()
 
     def close() -> None:
         watch.close()
+        fleet.close()
         door.sessions.close()
         with contextlib.suppress(OSError):
             link.unlink(missing_ok=True)

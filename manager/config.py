@@ -2,14 +2,19 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from hopmap.client import Endpoint
 from hopmap.config import setting
 from hopmap.errors import UserError
+from manager.fleet.alarms import MailServer, read_mail_server, webhook_url
+from manager.fleet.core.destination import read_networks
 from services.chassis.listen import Address, addresses, check_free
 
 MOST_WATCHED = 64
 SIGN_IN = ("password", "link")
+_MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
+_CONTACT = re.compile(r"mailto:[!-;=?-~]{3,200}|https://[!-;=?-~]{3,200}")
 _DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]", re.IGNORECASE)
 
 
@@ -28,6 +33,20 @@ class ManagerSettings:
     sign_in: str = setting(
         "password", "password (with a code), or link: on this machine, by the link of the run", choices=SIGN_IN
     )
+    private_networks: tuple[str, ...] = setting(
+        (), "private networks (CIDR) where nodes may be registered, and sent tokens in plain HTTP"
+    )
+    fleet_seconds: float = setting(60.0, "how often each node of the fleet is asked", low=1, high=3600)
+    service_token_file: str | None = setting(
+        None, "file with the token for the services named here (scopes agent,admin)"
+    )
+    gateway: str | None = setting(None, "admin socket of the gateway, where nodes that can't be reached have reported")
+    alarm_webhook: str | None = setting(None, "URL where alarms are posted as JSON")
+    alarm_mail_to: tuple[str, ...] = setting((), "addresses that alarms are mailed to")
+    alarm_mail_from: str = setting("hopmap@localhost", "sender of those mails")
+    smtp: str = setting("smtp://localhost", "mail server: smtp://, smtp+starttls:// or smtps://HOST[:PORT]")
+    smtp_login_file: str | None = setting(None, "file with user and password for the mail server")
+    contact: str | None = setting(None, "who answers for the probes (mailto: or https:), as the public pages say")
     log_file: str | None = setting(None, "write the security log to this file too, beside stderr", env="LOG_FILE")
     state_dir: str = setting("./manager_state", "what the manager keeps: vault, key, audit log, sessions")
     verbose: bool = setting(default=False, about="log what is done, not only what goes wrong")
@@ -39,10 +58,33 @@ class ManagerSettings:
             Endpoint.parse(url)
         if len(watched) > MOST_WATCHED:
             raise ValueError(f"{len(watched)} services are named, {MOST_WATCHED} can be watched")
+        self._check_fleet()
         if self.domain and not _DOMAIN.fullmatch(self.domain):
             raise ValueError(f"domain {self.domain[:60]!r} is no name such as hopmap.example.org")
         if self.domain and self.sign_in == "link":
             raise ValueError("sign_in: link is for this machine alone: with a domain, passwords are needed")
+
+    def _check_fleet(self) -> None:
+        read_networks(self.private_networks)
+        if self.alarm_webhook:
+            webhook_url(self.alarm_webhook)
+        read_mail_server(self.smtp)
+        for address in (*self.alarm_mail_to, self.alarm_mail_from):
+            if not _MAIL.fullmatch(address):
+                raise ValueError(f"{address[:60]!r} is no mail address")
+        if self.contact and not _CONTACT.fullmatch(self.contact):
+            raise ValueError(f"contact {self.contact[:60]!r} must be mailto:NAME@HOST or https://HOST/...")
+
+    def service_token(self) -> str:
+        """The token for services of the configuration, empty for none. UserError when its file can't be read."""
+        return _first_line(self.service_token_file, "service_token_file").strip()
+
+    def mail_server(self) -> MailServer:
+        """Where alarms are mailed. UserError when the login can't be read."""
+        try:
+            return read_mail_server(self.smtp, _first_line(self.smtp_login_file, "smtp_login_file"))
+        except ValueError as error:
+            raise UserError(f"smtp_login_file: {error}") from error
 
     def listen_on(self) -> list[Address]:
         """Where to listen; UserError when that can't be had, or when others could reach it."""
@@ -61,3 +103,15 @@ class ManagerSettings:
         if self.domain:
             return f"https://{self.domain.lower()}"
         return f"http://{self.host}:{self.port}" if self.port else "http://localhost"
+
+
+def _first_line(path: str | None, key: str) -> str:
+    if path is None:
+        return ""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{key}: cannot read {path}: {error}") from error
+    if not lines or not lines[0].strip():
+        raise UserError(f"{key}: {path} is empty")
+    return lines[0]

@@ -28,6 +28,7 @@ PUBLIC = "public"
 FORM = "form"  # the field that carries a session's token
 _log = logging.getLogger(__name__)
 _OPEN_RULES = frozenset({"/health", "/ready", "/service-info"})
+_SCRAPED = frozenset({"/metrics", "/prometheus/targets"})
 _LOCAL_NAMES = frozenset({"", "localhost", "127.0.0.1", "[::1]"})
 _LONGEST_FORM, _MOST_FIELDS, _LONGEST_FIELD = 16 << 10, 20, 2048
 _NEXT = re.compile(r"/(?:[A-Za-z0-9_.-][A-Za-z0-9_./?=&-]*)?")
@@ -103,7 +104,7 @@ class Gate:
             raise error_answer(HTTPStatus.MISDIRECTED_REQUEST, "misdirected", f"these pages answer to {known} only")
 
     def _check_role(self, visitor: Visitor, role: str, *, is_page: bool, confirmed: bool) -> None:
-        if role == PUBLIC or (bottle.request.path == "/metrics" and _from_this_machine()):
+        if role == PUBLIC or (bottle.request.path in _SCRAPED and _from_this_machine()):
             return
         reading = is_page and bottle.request.method in {"GET", "HEAD"}
         if visitor.user is None:

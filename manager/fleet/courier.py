@@ -78,9 +78,10 @@ class Courier:
         try:
             self.deliver()
         except (Silent, Refused, NotTaken, WireError) as error:
+            if self.standing.problem != str(error):
+                event(_log, logging.WARNING, "control_not_told", input=self.to.node, why=str(error))
             self.standing = Standing(self.standing.version, str(error))
             self._failures += 1
-            event(_log, logging.WARNING, "control_not_told", input=self.to.node, why=str(error))
             return RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1]
         self._failures = 0
         return LOOK_SECONDS

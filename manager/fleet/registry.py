@@ -17,13 +17,23 @@ _KIND, _TOKEN = "node", "nodetoken"  # kinds of places in the vault, no secrets 
 
 
 class Registry:
-    """All nodes. `new_id` makes a fresh id; `today` gives ISO 8601. What changes is audited."""
+    """All nodes. `new_id` makes a fresh id; `today` gives ISO 8601. What changes is audited.
+
+    `fixed_token` opens the calls of the configuration's own nodes.
+    """
 
     def __init__(
-        self, vault: Vault, audit: Audit, fixed: Sequence[Node], new_id: Callable[[], str], today: Callable[[], str]
+        self,
+        vault: Vault,
+        audit: Audit,
+        fixed: Sequence[Node],
+        new_id: Callable[[], str],
+        today: Callable[[], str],
+        *,
+        fixed_token: str = "",
     ) -> None:
         self._vault, self._audit = vault, audit
-        self._new_id, self._today = new_id, today
+        self._new_id, self._today, self._fixed_token = new_id, today, fixed_token
         self._changing = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
         kept = (core.decode(vault.get(place) or b"{}") for place in vault.places(_KIND))
@@ -43,7 +53,10 @@ class Registry:
 
     def token(self, node_id: str) -> str:
         """The token that opens a node's calls; empty for none."""
-        return (self._vault.get(f"{_TOKEN}/{node_id}") or b"").decode() if node_id in self._of else ""
+        node = self._of.get(node_id)
+        if node is None or node.fixed:
+            return "" if node is None else self._fixed_token
+        return (self._vault.get(f"{_TOKEN}/{node_id}") or b"").decode()
 
     def add(self, who: str, node: Node, token: str = "") -> Node:
         """Keep a new node under an id of its own. Unfit when it is there already, or the registry is full."""

@@ -8,7 +8,6 @@ import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from hopmap.data.special import special_use
 
@@ -18,6 +17,8 @@ LONGEST_URL = 300
 _LOWEST_FREE_PORT = 1024
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _NUMERIC = re.compile(r"(.*\.)?(0x[0-9a-f]*|[0-9]+)")  # the last label of such a host is read as a part of an address
+_URL = re.compile(r"((?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)(?P<authority>[^/?#]*)(?P<rest>.*)")
+_AUTHORITY = re.compile(r"(\[(?P<six>[0-9A-Fa-f:.%]*)\]|(?P<name>[^:\[\]]*))(:(?P<port>[0-9]{1,5}))?")
 _PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,63}){0,4}")
 # never, whatever the operator allows: nothing of ours can be there, and cloud providers tell secrets at some of them
 _NEVER = frozenset({"this-network", "link-local", "protocol-assignment", "multicast", "reserved", "broadcast"})
@@ -62,21 +63,26 @@ def read_url(text: str) -> Destination:
     """The parts of a URL that somebody typed; Refused says what is wrong with it."""
     if len(text) > LONGEST_URL or not text.isascii() or any(one <= " " or one in '\\\x7f"<>' for one in text):
         raise Refused("A URL has at most 300 plain characters: names beyond ASCII are written as xn--...")
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise Refused("This is no URL such as https://node.example.org:8090.") from None
-    if parts.scheme not in {"http", "https"}:
+    parts = _URL.fullmatch(text)
+    if parts is None:
         raise Refused("A URL begins with http:// or https://.")
-    if "@" in parts.netloc or "?" in text or "#" in text:
+    scheme, authority, rest = parts["scheme"].lower(), parts["authority"], parts["rest"]
+    if scheme not in {"http", "https"}:
+        raise Refused("A URL begins with http:// or https://.")
+    if "@" in authority or "?" in text or "#" in text:
         raise Refused("A URL has no user, password, query or fragment here.")
-    path = parts.path.rstrip("/")
+    path = rest.rstrip("/")
     if not _PATH.fullmatch(path):
         raise Refused("The path of a URL has at most four plain parts; leave it away for a node's own port.")
-    tls = parts.scheme == "https"
-    found = 443 if tls else 80
-    return Destination(_host(parts.hostname or ""), _port(found if port is None else port), tls, path)
+    found = _AUTHORITY.fullmatch(authority)
+    if found is None:
+        raise Refused("This is no URL such as https://node.example.org:8090.")
+    port = found["port"]
+    tls = scheme == "https"
+    usual = 443 if tls else 80
+    return Destination(
+        _host((found["name"] or found["six"] or "").lower()), _port(int(port) if port else usual), tls, path
+    )
 
 
 def _host(host: str) -> str:
@@ -96,7 +102,7 @@ def _host(host: str) -> str:
 
 
 def _port(port: int) -> int:
-    if port not in {80, 443} and port < _LOWEST_FREE_PORT:
+    if (port not in {80, 443} and port < _LOWEST_FREE_PORT) or port > 65_535:
         raise Refused("The port is 80, 443, or from 1024 up: below are other services' ports.")
     return port
 

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from http.cookies import SimpleCookie
@@ -21,6 +21,8 @@ from manager.app import Site, manager_app
 from manager.auth.door import Clocks, Door
 from manager.auth.opening import open_door
 from manager.core.passwords import Cost
+from manager.fleet.core.destination import Network
+from manager.fleet.fleet import Fleet, Given
 from manager.networks import Networks
 from manager.readings import Reading
 from manager.security_log import SecurityLog
@@ -145,6 +147,8 @@ class House:
     folder: Path
     domain: str = ""
     by_link: bool = False
+    allowed: Sequence[Network] = ()
+    line: Any = None
     time: float = 1_800_000_000.0
     lines: list[str] = field(default_factory=list)
     view: list[View] = field(default_factory=list)
@@ -164,7 +168,9 @@ class House:
         )
         service = Service(ServiceInfo("manager", "0.1.0", "manager-1"), dict, lambda: None)
         site = Site(self.domain, f"https://{self.domain}" if self.domain else "http://localhost:8080")
-        self.app = manager_app(service, lambda: self.view[0], networks(), self.door, site)
+        given = Given(allowed=self.allowed, site=site.url)
+        self.fleet = Fleet(self.folder, *self.door.accounts.records, given, line=self.line)
+        self.app = manager_app(service, lambda: self.view[0], networks(), self.door, site, fleet=self.fleet)
 
     def browser(self, address: str = "192.0.2.1") -> Browser:
         """A browser that was never here."""
@@ -208,6 +214,7 @@ def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
     yield make
     for house in made:
         house.door.sessions.close()
+        house.fleet.close()
 
 
 @pytest.fixture

@@ -1,0 +1,128 @@
+"""The fleet put together: registry, line, polls, control and alarms of one manager."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from manager.audit import Audit
+from manager.fleet import asking
+from manager.fleet.alarms import Alarms, Send
+from manager.fleet.control import Steering
+from manager.fleet.core.condition import Wanted
+from manager.fleet.core.destination import Network
+from manager.fleet.core.node import Node, read_kind, read_token
+from manager.fleet.courier import Couriers, To
+from manager.fleet.history_store import HistoryStore
+from manager.fleet.line import Line
+from manager.fleet.polling import Clocks, Polling
+from manager.fleet.registry import Registry, place_of
+from manager.fleet.reports import Report, Reports
+from manager.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the configuration says: nodes of its own and their token, networks that may be connected to."""
+
+    fixed: Sequence[Node] = ()
+    allowed: Sequence[Network] = ()
+    site: str = "http://localhost"
+    poll_seconds: float = 60.0
+    token: str = ""
+    gateway: str = ""
+
+
+class Fleet:
+    """All of it over one state directory. UserError when a file of it can't be used."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        vault: Vault,
+        audit: Audit,
+        given: Given,
+        ways: Callable[[Line], Mapping[str, Send]] = lambda _: {},
+        *,
+        clocks: Clocks | None = None,
+        line: Line | None = None,
+    ) -> None:
+        self.clocks = clocks or Clocks()
+        self.line = line or Line(given.allowed)
+        self.store = HistoryStore(state_dir)
+        self.registry = Registry(vault, audit, given.fixed, _new_id, self._today, fixed_token=given.token)
+        self.steering = Steering(state_dir, vault, audit)
+        self.couriers = Couriers(self.steering, self.line)
+        self.alarms = Alarms(self.store, ways(self.line), given.site, self.clocks.now)
+        self._wanted = Wanted(self.steering.orders.version, self.clocks.now())
+        self.polling = Polling(
+            self.registry,
+            self.store,
+            self.line,
+            self.wanted,
+            self.alarms.tell,
+            clocks=self.clocks,
+            seconds=given.poll_seconds,
+        )
+        self.reports = Reports(self.line, given.gateway, self.report) if given.gateway else None
+        self.steering.on_change(self._steered)
+        self.registry.on_change(self._serve_inputs)
+
+    def start(self) -> None:
+        """Begin to poll, to tell and to alarm."""
+        self._serve_inputs()
+        self.polling.start()
+        self.alarms.start()
+        if self.reports is not None:
+            self.reports.start()
+
+    def close(self) -> None:
+        """End all of it, and close the files."""
+        if self.reports is not None:
+            self.reports.close()
+        self.couriers.close()
+        self.polling.close()
+        self.alarms.close()
+        self.store.close()
+        self.steering.close()
+
+    def register(self, who: str, url: str, token: str = "") -> Node:
+        """Look at a URL, and keep what says there that it is a service of ours. Unfit says why not."""
+        found = asking.introduce(self.line, url, read_token(token))
+        node = self.registry.add(who, found, token)
+        self.polling.soon(node.id)
+        return node
+
+    def report(self, report: Report) -> None:
+        """What a node that can't be reached told of itself, through the gateway; it is registered by that."""
+        info = report.info
+        node = next((one for one in self.registry.all() if one.instance == info.instance_id), None)
+        if node is None:
+            fresh = Node("", "", read_kind(info.service_type), info.instance_id, report.reading.name or report.node)
+            node = self.registry.add("gateway", fresh)
+        if not node.url and node.watched:
+            told = report.reading._replace(version=info.version, instance=info.instance_id)
+            self.polling.heard(node, told)
+
+    def wanted(self) -> Wanted:
+        """The orders that nodes should follow."""
+        return self._wanted
+
+    def _steered(self) -> None:
+        self._wanted = Wanted(self.steering.orders.version, self.clocks.now())
+
+    def _serve_inputs(self) -> None:
+        inputs = []
+        for node in self.registry.all():
+            place = place_of(node)
+            if node.kind == "input" and place is not None and node.watched:
+                inputs.append(To(node.id, place, self.registry.token(node.id)))
+        self.couriers.serve(inputs)
+
+    def _today(self) -> str:
+        return datetime.fromtimestamp(self.clocks.now(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _new_id() -> str:
+    return f"n-{secrets.token_hex(4)}"
