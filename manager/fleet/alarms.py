@@ -1,5 +1,6 @@
 """Tells people when nodes fall silent, lag or fail: by webhook and by mail, from an outbox that survives restarts."""
 
+import contextlib
 import json
 import logging
 import smtplib
@@ -87,20 +88,33 @@ class Mail:
 
     def __call__(self, body: str) -> None:
         """Send one. NotSent."""
-        told = json.loads(body)
+        try:
+            mail = self._mail(json.loads(body))
+            server = self._open()
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            raise NotSent(f"the mail server did not take it ({type(error).__name__})") from error
+        try:
+            self._hand_in(server, mail)
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            raise NotSent(f"the mail server did not take it ({type(error).__name__})") from error
+        finally:
+            with contextlib.suppress(OSError, smtplib.SMTPException):  # what was taken stays taken
+                server.quit()
+            server.close()
+
+    def _mail(self, told: Mapping[str, str]) -> EmailMessage:
         mail = EmailMessage()
         mail["Subject"] = told["subject"]
         mail["From"], mail["To"] = self._sender, ", ".join(self._to)
         mail.set_content(told["text"])
-        try:
-            with self._open() as server:
-                if self._server.scheme == "smtp+starttls":
-                    server.starttls(context=self._tls or ssl.create_default_context())
-                if self._server.user:
-                    server.login(self._server.user, self._server.password)
-                server.send_message(mail)
-        except (OSError, smtplib.SMTPException, ValueError) as error:
-            raise NotSent(f"the mail server did not take it ({type(error).__name__})") from error
+        return mail
+
+    def _hand_in(self, server: smtplib.SMTP, mail: EmailMessage) -> None:
+        if self._server.scheme == "smtp+starttls":
+            server.starttls(context=self._tls or ssl.create_default_context())
+        if self._server.user:
+            server.login(self._server.user, self._server.password)
+        server.send_message(mail)
 
     def _open(self) -> smtplib.SMTP:
         where = self._server
