@@ -55,6 +55,7 @@ METRICS = (
     Metric("hopmap_agent_data_used_bytes", "gauge", "IP bytes on the line since local midnight.", "data_used_bytes"),
     Metric("hopmap_agent_data_budget_bytes", "gauge", "The budget for a day; 0 is none.", "data_budget_bytes"),
     Metric("hopmap_agent_rate_limit_packets", "gauge", "Packets per second that may leave now.", "rate_limit"),
+    Metric("hopmap_agent_rate_ratio", "gauge", "Part of its rate that a strained line leaves the agent.", "rate_part"),
     Metric("hopmap_agent_failures_total", "counter", "Exchanges with services that failed.", "failures", "service"),
     Metric("hopmap_agent_bad_lines_total", "counter", "Lines of the input file that are no address.", "bad_lines"),
 )

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from agents.clock import Clock
 from agents.cooldown_log import CooldownLog
+from agents.core.kindness import Felt
 from agents.core.measurement import Finding, Job
 from agents.core.near import Neighbours
 from agents.core.offset import Offset
@@ -62,6 +63,9 @@ class Engine(Protocol):
 
     prohibited: deque[int]
     """Targets of probes that were answered with 'administratively prohibited', to be taken out."""
+
+    def felt(self) -> Felt:
+        """What the line let it feel since this was asked last."""
 
     def withdraw(self, refused: Callable[[int], object]) -> None:
         """End what is in hand for targets that `refused` says yes to."""
@@ -150,7 +154,10 @@ class Probing:
 
     def _obey(self) -> None:
         revision = self._orders.revision  # read first: what comes meanwhile is for the next step
-        if not self._restraint.look() and revision == self._orders_seen:
+        looked = self._restraint.look()
+        if looked:
+            self._restraint.kindness.look(self._engine.felt(), self._clock.steady())
+        if not looked and revision == self._orders_seen:
             return
         halted, rates = self._restraint.halted, self._restraint.rates
         if halted != self._halted:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from agents.clock import Clock
+from agents.core.kindness import Kindness
 from agents.core.near import Neighbours
 from agents.core.orders import Orders, Rates
 from agents.core.quiet import QuietHours
@@ -42,6 +43,7 @@ class Restraint:
         self._rated: float | None = None
         self._budget_rate = float("inf")
         self._resting: str | None = None
+        self.kindness = Kindness()
         self.quiet_soon = False
         self.look()
 
@@ -60,7 +62,7 @@ class Restraint:
         """The rates that hold."""
         told = self._orders.rates(self.own)
         return told._replace(
-            packets_per_second=min(told.packets_per_second, self._budget_rate),
+            packets_per_second=min(told.packets_per_second, self._budget_rate) * self.kindness.part,
             per_router_per_second=told.per_router_per_second / self._neighbours.share,
         )
 

@@ -94,6 +94,7 @@ def statistics(agent: "Agent") -> dict[str, Any]:
         "data_used_bytes": round(agent.data.budget.used),
         "data_budget_bytes": round(agent.data.budget.per_day) if agent.data.limited else 0,
         "rate_limit": round(agent.restraint.rates.packets_per_second, 3),
+        "rate_part": agent.restraint.kindness.part,
         "failures": {
             "input": counts.source_failures,
             "output": counts.sink_failures,

@@ -11,6 +11,7 @@ from time import monotonic_ns, time
 
 from agents.core.explorer import Explorer
 from agents.core.flow import DatagramTemplate, EchoTemplate, Flows, SynTemplate, Template, tcp_ports
+from agents.core.kindness import Felt
 from agents.core.manners import NEVER, Manners
 from agents.core.measurement import Finding, Job, Measurement
 from agents.core.pace import Bucket, Cap
@@ -73,6 +74,7 @@ class Engine:
         self._paused = False
         self._hold_until = 0
         self._srtt_ms = _FIRST_SRTT_MS
+        self._felt_at, self._shortest_ms, self._queue_full = 0, float("inf"), 0
         self.prohibited: deque[int] = deque(maxlen=_MOST_PROHIBITED)
         """Targets of probes that were answered with 'administratively prohibited'; the caller takes them out."""
 
@@ -116,6 +118,13 @@ class Engine:
     def set_caps(self, per_network: Cap | None, per_near_hop: Cap | None) -> None:
         """Change the caps for a /24 and for a near router from now on; None lifts one."""
         self._manners.set_caps(per_network, per_near_hop, self._clock() / NS)
+
+    def felt(self) -> Felt:
+        """What the line let us feel since this was asked last."""
+        received = self.counters.received
+        felt = Felt(received - self._felt_at, self._shortest_ms, self._queue_full)
+        self._felt_at, self._shortest_ms, self._queue_full = received, float("inf"), 0
+        return felt
 
     def withdraw(self, refused: Callable[[int], object]) -> None:
         """End at once what is in hand for targets that `refused` says yes to, such as those just opted out."""
@@ -250,6 +259,7 @@ class Engine:
         measurement = self._taken_back(slot)
         number = error.errno if isinstance(error, OSError) else None
         if number in _BUSY or number in _LINE_DOWN:
+            self._queue_full += number in _BUSY
             self._hold_until = now + (_HOLD_BUSY if number in _BUSY else _HOLD_DOWN)
             self._ready.appendleft(measurement)
         else:
@@ -306,8 +316,9 @@ class Engine:
         if measurement is None:
             return
         rtt_ms = (arrived - ring.sent_at[slot]) / 1_000_000
-        if rtt_ms < 0:  # the wall clock was set between arrival and reading
+        if rtt_ms < 0:  # sent and answered faster than the time of sending is known
             rtt_ms = 0.0
+        self._shortest_ms = min(self._shortest_ms, rtt_ms)
         if not ttl:
             self._srtt_ms += _SRTT_GAIN * (rtt_ms - self._srtt_ms)
         if reply.icmp_type or not self._manners.lifted:

@@ -12,6 +12,7 @@ import pytest
 
 from agents.cooldown_log import CooldownLog
 from agents.core.cooldown import Cooldown
+from agents.core.kindness import Felt
 from agents.core.measurement import Finding, Job
 from agents.core.near import Neighbours
 from agents.core.optouts import OptOuts
@@ -55,6 +56,7 @@ class FakeEngine:
         self.in_hand = 0
         self.prohibited: deque[int] = deque()
         self.withdrawn: list[int] = []
+        self.feels = Felt(0, 0.0, 0)
 
     def room(self) -> int:
         return self.places
@@ -77,6 +79,9 @@ class FakeEngine:
 
     def withdraw(self, refused: Callable[[int], object]) -> None:
         self.withdrawn += [job.address for job in self.jobs if refused(job.address)]
+
+    def felt(self) -> Felt:
+        return self.feels
 
     def set_caps(self, per_network: Cap | None, per_near_hop: Cap | None) -> None:
         self.caps.append((per_network, per_near_hop))
@@ -237,6 +242,13 @@ def test_workers_that_share_a_near_router_share_its_cap(rig: Rig) -> None:
     rig.clock.now += 2
     rig.probing.step()
     assert rig.engine.caps == [(PER_NETWORK, Cap(5, 10.0, 1))]
+
+
+def test_a_full_send_queue_slows_the_agent_down(rig: Rig) -> None:
+    rig.engine.feels = Felt(0, 0.0, 1)
+    rig.clock.now += 2
+    rig.probing.step()
+    assert rig.engine.rates == [25.0]
 
 
 def test_a_network_that_prohibits_probes_is_left_alone_across_restarts_and_reported_as_filtered(rig: Rig) -> None:
