@@ -30,7 +30,9 @@ def etc(tmp_path: Path) -> Path:
     shutil.copytree("/etc/fail2ban", config, ignore=shutil.ignore_patterns("defaults-debian.conf"))
     shutil.copy(FILTER, config / "filter.d")
     jail = (FILTER.parents[1] / "jail.d" / "hopmap-manager.conf").read_text()
-    jail = jail.replace("backend = systemd", f"backend = polling\nlogpath = {tmp_path}/security.log\naction =")
+    # `ignoreself` would ask a name server for the names of this machine
+    of_a_file = f"backend = polling\nlogpath = {tmp_path}/security.log\naction =\nignoreself = false"
+    jail = jail.replace("backend = systemd", of_a_file)
     (config / "jail.d" / "hopmap-manager.conf").write_text(jail)
     (config / "fail2ban.local").write_text(f"[Definition]\ndbfile = None\nlogtarget = {tmp_path}/fail2ban.log\n")
     (tmp_path / "security.log").write_text("")
