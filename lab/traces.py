@@ -70,8 +70,10 @@ def _scamper(row: dict[str, Any]) -> Traced:
 def _multipath(row: dict[str, Any]) -> Iterator[Traced]:
     """A node and what answered behind it, node by node: `links` is a list by distance of what was seen there."""
     for node in row.get("nodes", ()):
-        behind = [(step["probes"][0]["ttl"], step["addr"]) for steps in node.get("links", ()) for step in steps]
-        first = min((ttl for ttl, _ in behind), default=row["firsthop"] + 1) - 1
+        links = enumerate(node.get("links", ()), 1)
+        told = [(far, step) for far, steps in links for step in steps if "probes" in step]  # silence may have none
+        behind = [(step["probes"][0]["ttl"], step["addr"]) for _, step in told]
+        first = min((step["probes"][0]["ttl"] - far for far, step in told), default=row["firsthop"])
         seen = [Seen(ttl, address, late=False) for ttl, address in [(first, node["addr"]), *behind] if address != "*"]
         yield Traced(row["src"], None, row["dst"], 0, tuple(seen), traced=True)
 
