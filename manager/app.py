@@ -73,7 +73,7 @@ def manager_app(
         AccountPages(door, gate, paper),
         PeoplePages(door, gate, paper, site.url),
         FleetPages(fleet, paper),
-        ScrapePages(fleet),
+        ScrapePages(fleet, site.domain),
     ):
         pages.install(app)
 

@@ -32,6 +32,7 @@ class Given:
     poll_seconds: float = 60.0
     token: str = ""
     gateway: str = ""
+    contact: str = ""
 
 
 class Fleet:
@@ -49,6 +50,7 @@ class Fleet:
         line: Line | None = None,
     ) -> None:
         self.clocks = clocks or Clocks()
+        self.contact = given.contact
         self.line = line or Line(given.allowed)
         self.store = HistoryStore(state_dir)
         self.registry = Registry(vault, audit, given.fixed, _new_id, self._today, fixed_token=given.token)

@@ -1,7 +1,7 @@
 """The fleet as metrics, read when they are asked for; and the list of places where Prometheus finds the nodes' own."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from hopmap.client import Endpoint
 from manager.fleet.core.condition import ASKING, BAD, OK
-from manager.fleet.core.node import KINDS
+from manager.fleet.core.node import KINDS, Node
 from manager.fleet.registry import place_of
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ class FleetMetrics(Collector):
         offset = GaugeMetricFamily("hopmap_fleet_node_clock_offset_seconds", "Its clock minus ours", labels=_NODE)
         used = GaugeMetricFamily("hopmap_fleet_node_data_used_bytes", "Data it used today", labels=_NODE)
         budget = GaugeMetricFamily("hopmap_fleet_node_data_budget_bytes", "Data it may use in a day", labels=_NODE)
+        names = names_of(self._fleet.registry.all())
         for node in self._fleet.registry.all():
-            labels, found = [node.name, node.kind], known.get(node.id)
+            labels, found = [names.get(node.id, node.id), node.kind], known.get(node.id)
             state = found.condition.state if found else ASKING
             states[node.kind, state] += 1
             up.add_metric(labels, int(state == OK))
@@ -70,7 +71,7 @@ class FleetMetrics(Collector):
         yield GaugeMetricFamily("hopmap_fleet_stopped", "1 while the whole fleet is stopped", value=int(orders.stop))
         yield GaugeMetricFamily("hopmap_fleet_opt_outs", "Prefixes that opted out", value=len(orders.opt_outs))
         told = GaugeMetricFamily("hopmap_fleet_control_told_version", "Version in force at an input", labels=["input"])
-        names = {node.id: node.name for node in self._fleet.registry.all()}
+        names = names_of(self._fleet.registry.all())
         for node_id, standing in self._fleet.couriers.standings.items():
             told.add_metric([names.get(node_id, node_id)], standing.version)
         yield told
@@ -78,7 +79,7 @@ class FleetMetrics(Collector):
 
 def targets(fleet: "Fleet") -> list[dict[str, Any]]:
     """Prometheus' HTTP service discovery: a group for each node that can be scraped over TCP."""
-    groups = []
+    groups, names = [], names_of(fleet.registry.all())
     for node in fleet.registry.all():
         place = place_of(node)
         if place is None or not node.watched or (isinstance(place, Endpoint) and place.unix):
@@ -90,10 +91,16 @@ def targets(fleet: "Fleet") -> list[dict[str, Any]]:
                 "labels": {
                     "__scheme__": "https" if place.tls else "http",
                     "__metrics_path__": place.path.rstrip("/") + "/metrics",
-                    "hopmap_node": node.name,
+                    "hopmap_node": names.get(node.id, node.id),
                     "hopmap_type": node.kind,
                     "hopmap_tags": ",".join(("", *node.tags, "")) if node.tags else "",
                 },
             }
         )
     return groups
+
+
+def names_of(nodes: Sequence[Node]) -> dict[str, str]:
+    """A name for each id that no other has: two of one name have their ids behind it."""
+    often = Counter(node.name for node in nodes)
+    return {node.id: node.name if often[node.name] == 1 else f"{node.name} {node.id}" for node in nodes}

@@ -22,6 +22,7 @@ def open_fleet(settings: ManagerSettings, state_dir: Path, door: Door, site: str
         poll_seconds=settings.fleet_seconds,
         token=settings.service_token(),
         gateway=settings.gateway or "",
+        contact=settings.contact or "",
     )
     vault, audit = door.accounts.records
     return Fleet(state_dir, vault, audit, given, _ways(settings))

@@ -12,12 +12,11 @@ def probing_txt(domain: str, contact: str, now: float) -> str:
     fields = (
         ("Canonical", f"https://{domain}{PATH}"),
         ("Contact", contact),
-        ("Contact", f"https://{domain}/opt-out"),
         ("Expires", expires),
         ("Preferred-Languages", "en"),
         (
             "Description",
-            "hopmap maps the routes of the internet: single pings and slow traces; see Contact to opt out.",
+            "hopmap maps the routes of the internet: single pings and slow traces; write to the contact to opt out.",
         ),
     )
     return "".join(f"{name}: {value}\r\n" for name, value in fields)

@@ -149,6 +149,7 @@ class House:
     by_link: bool = False
     allowed: Sequence[Network] = ()
     line: Any = None
+    contact: str = ""
     time: float = 1_800_000_000.0
     lines: list[str] = field(default_factory=list)
     view: list[View] = field(default_factory=list)
@@ -168,7 +169,7 @@ class House:
         )
         service = Service(ServiceInfo("manager", "0.1.0", "manager-1"), dict, lambda: None)
         site = Site(self.domain, f"https://{self.domain}" if self.domain else "http://localhost:8080")
-        given = Given(allowed=self.allowed, site=site.url)
+        given = Given(allowed=self.allowed, site=site.url, contact=self.contact)
         self.fleet = Fleet(self.folder, *self.door.accounts.records, given, line=self.line)
         self.app = manager_app(service, lambda: self.view[0], networks(), self.door, site, fleet=self.fleet)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from hopmap.wire import decode
 from hopmap.wire.service_info import ServiceInfo, encode_service_info
@@ -14,6 +15,7 @@ from manager.fleet.core.node import Node
 from manager.fleet.core.orders import Change
 from manager.fleet.core.reading import Reading
 from manager.fleet.line import Answer, Silent
+from manager.fleet.metrics import FleetMetrics, targets
 from manager.pages.fleet import ago, bars, size
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
@@ -290,3 +292,26 @@ def test_words_for_people() -> None:
     rows = [{"t": 0, "polls": 2, "good": 2}, {"t": 60, "polls": 2, "good": 1}, {"t": 120, "polls": 1, "good": 0}]
     assert bars([*rows, {"t": 9_999, "polls": 1, "good": 1}], 240.0, 60.0, 4) == ["ok", "some", "bad", "none"]
     assert Condition().state == "asking"
+
+
+def test_metrics_of_two_nodes_of_one_name(house: Any, operator: Any, node: Node) -> None:
+    """Two series of the same labels would be refused by whoever reads them."""
+    house.fleet.line.info = decode.dump(encode_service_info(ServiceInfo("agent", "0.1.0", "agent-1")))
+    operator.post("/fleet/register", {"url": "https://other.example.org"})
+    registry = CollectorRegistry()
+    registry.register(FleetMetrics(house.fleet))
+    for one in house.fleet.registry.all():
+        house.fleet.polling.heard(one, Reading(offset=1.0, numbers={"budget": 5.0, "used": 1.0}))
+    lines = [line.rpartition(" ")[0] for line in generate_latest(registry).decode().splitlines() if line[0] != "#"]
+    assert len(lines) == len(set(lines))
+    assert sum("hopmap_fleet_node_up{" in line for line in lines) == 2
+    nodes = [group["labels"]["hopmap_node"] for group in targets(house.fleet)]
+    assert sorted(nodes) == sorted(f"pi-1 {one.id}" for one in house.fleet.registry.all())
+
+
+def test_who_probes_is_told_to_everybody(make_house: Callable[..., Any]) -> None:
+    public = make_house(domain="hopmap.example.org", contact="mailto:noc@example.org").browser()
+    answer = public.get("/.well-known/probing.txt")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert "Contact: mailto:noc@example.org\r\n" in answer.text
+    assert make_house().browser().get("/.well-known/probing.txt").status == 404

@@ -350,6 +350,7 @@ NEEDS = {
     ("POST", "/users/link"): "admin",
 }
 PUBLIC = {
+    ("GET", "/.well-known/probing.txt"),
     ("GET", "/health"), ("GET", "/in"), ("GET", "/login"), ("GET", "/metrics"), ("GET", "/ready"),
     ("GET", "/service-info"), ("GET", "/set-up"), ("GET", "/static/<digest>/<name>"), ("POST", "/login"),
     ("POST", "/set-up"), ("POST", "/set-up/code"),
