@@ -14,6 +14,7 @@ from math import ceil
 import bottle
 
 from hopmap.wire import decode
+from hopmap.wire.near import HEADER, decode_near, encode_near
 from manager.core.allowance import Allowance
 from manager.core.api_keys import Fault, Key
 from manager.core.security_line import place
@@ -110,7 +111,7 @@ class _Calls:
     def targets(self) -> bottle.HTTPResponse:
         key = self._door.opened("targets")
         count = _whole("count", 1, 1, MOST_TARGETS)
-        headers = _headers(key) | {"Accept": "application/json"}
+        headers = _headers(key) | {"Accept": "application/json"} | _near()
         return self._parts.inputs.pass_on(key.node, Sent("GET", f"/?count={count}", headers))
 
     def control(self) -> bottle.HTTPResponse:
@@ -197,6 +198,12 @@ def _too_many(wait: float) -> Problem:
 def _headers(key: Key) -> dict[str, str]:
     gzip = "gzip" in bottle.request.get_header("Accept-Encoding", "").lower()
     return {"X-Consumer-Id": key.node, "Accept-Encoding": "gzip" if gzip else "identity"}
+
+
+def _near() -> dict[str, str]:
+    """What stands near the node, where it says so: workers behind one router share its cap."""
+    told = bottle.request.get_header(HEADER)
+    return {} if told is None else {HEADER: encode_near(sorted(decode_near(told)))}
 
 
 def _content() -> dict[str, str]:

@@ -12,6 +12,7 @@ from math import ceil
 import bottle
 
 from hopmap.logs import event
+from hopmap.wire.near import SHARE_HEADER
 from manager.core.affinity import Places
 from manager.gateway.upstream import Answered, Down, Sent, Upstream
 from services.chassis.problem import Problem, unavailable
@@ -24,7 +25,7 @@ _PASSED_ON = frozenset({200, 204, 304, 400, 413, 415, 422})  # the last four spe
 _HEADERS = {
     name.lower(): name
     for name in ("Content-Type", "Content-Encoding", "Content-Length", "ETag", "Retry-After", "Cache-Control", "Vary")
-} | {"x-targets-waiting": "X-Targets-Waiting", "x-lease-seconds": "X-Lease-Seconds"}
+} | {"x-targets-waiting": "X-Targets-Waiting", "x-lease-seconds": "X-Lease-Seconds", SHARE_HEADER.lower(): SHARE_HEADER}
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,16 @@ def test_targets_go_through_and_nothing_that_the_client_says_of_itself(box: Box)
     assert "evil" not in asked.headers["host"]
 
 
+def test_what_stands_near_a_node_goes_through_and_its_share_comes_back(box: Box) -> None:
+    box.input.reply = lambda _: (204, {"X-Near-Share": "3"}, b"")
+    answer = box.gateway.call("GET", "/gateway/targets", box.key, X_Near="0000f,0000a")
+    assert (answer.status, answer.headers["x-near-share"]) == (204, "3")
+    (asked,) = box.input.asked
+    assert asked.headers["x-near"] == "0000a,0000f"
+    assert "X-Near" in detail(box.gateway.call("GET", "/gateway/targets", box.key, X_Near="home").body)
+    assert len(box.input.asked) == 1
+
+
 def test_results_go_to_the_output_as_they_are(box: Box) -> None:
     box.first.reply = box.second.reply = lambda _: (200, {}, b'{"accepted":1}')
     content = gzip.compress(b'{"id":"n:a:1"}\n')
