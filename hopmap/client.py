@@ -88,12 +88,15 @@ class Meter(Protocol):
         """The connection is about to be closed."""
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over the unix socket at `path`."""
+
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:
+        """Open the socket."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
@@ -177,7 +180,7 @@ class Client:
     def _open(self) -> http.client.HTTPConnection:
         where = self.endpoint
         if where.unix:
-            return _UnixConnection(where.unix, self._timeout)
+            return UnixConnection(where.unix, self._timeout)
         if where.tls:
             return http.client.HTTPSConnection(where.host, where.port, timeout=self._timeout, context=_tls())
         return http.client.HTTPConnection(where.host, where.port, timeout=self._timeout)

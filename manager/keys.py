@@ -12,8 +12,10 @@ from hopmap.wire import api_key
 from hopmap.wire.decode import WireError
 from manager.core import api_keys
 from manager.core.api_keys import DAY, Fault, Key
+from manager.database import Transaction, opened
 
 FILE = "keys.sqlite"
+_ADVICE = "bring a backup back, or move it away to begin anew"
 MOST_KEYS = 50_000
 MOST_TOKENS = 10_000
 _USED_SECONDS = 60.0
@@ -59,17 +61,11 @@ class KeyStore:
         self._used: dict[str, float] = {}
         self._used_written = now()
         path = directory / FILE
+        self._database = opened(path, _SCHEMA, _ADVICE)
         try:
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
-            path.chmod(0o600)
-            for line in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL"):
-                self._database.execute(line)
-            self._database.executescript(_SCHEMA)
             rows = self._database.execute("SELECT id,node,digest,scopes,made,expires,ended,used FROM keys").fetchall()
-        except (sqlite3.Error, OSError) as error:
-            raise UserError(
-                f"cannot use {path}: {error}; bring a backup back, or move it away to begin anew"
-            ) from error
+        except sqlite3.Error as error:
+            raise UserError(f"cannot use {path}: {error}; {_ADVICE}") from error
         for row in rows:
             self._remember(_read(row))
 
@@ -132,7 +128,7 @@ class KeyStore:
         """An enrolment token for one node, or for any one. OSError of the disk, Full."""
         with self._lock:
             text, now = api_key.new_token(self._random), self._now()
-            with _Transaction(self._database) as database:
+            with Transaction(self._database, FILE) as database:
                 database.execute("DELETE FROM tokens WHERE expires <= ?", (now,))
                 if database.execute("SELECT count(*) FROM tokens").fetchone()[0] >= MOST_TOKENS:
                     raise Full(f"{MOST_TOKENS} enrolment tokens wait to be used: no more are made")
@@ -189,7 +185,7 @@ class KeyStore:
         gone = [key for key in self._keys.values() if (key.ended or key.expires) < now - _FORGOTTEN_AFTER]
         if not gone:
             return
-        with _Transaction(self._database) as database:
+        with Transaction(self._database, FILE) as database:
             database.executemany("DELETE FROM keys WHERE id=?", [(key.id,) for key in gone])
         for key in gone:
             del self._keys[key.id]
@@ -201,40 +197,12 @@ class KeyStore:
             (key.id, key.node, key.digest, ",".join(key.scopes), key.made, key.expires, key.ended, key.used)
             for key in written
         ]
-        with _Transaction(self._database) as database:
+        with Transaction(self._database, FILE) as database:
             database.executemany("INSERT OR REPLACE INTO keys VALUES (?,?,?,?,?,?,?,?)", rows)
             if spent:
                 database.execute("DELETE FROM tokens WHERE id=?", (spent,))
         for key in written:
             self._remember(key)
-
-
-class _Transaction:
-    """All of it or nothing; what SQLite says against it becomes an OSError."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._run("BEGIN IMMEDIATE")
-        return self._database
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if kind is None:
-            self._run("COMMIT")
-            return
-        if self._database.in_transaction:
-            self._database.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error):
-            raise OSError(f"{FILE}: {error}") from error
-
-    def _run(self, statement: str) -> None:
-        try:
-            self._database.execute(statement)
-        except sqlite3.Error as error:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise OSError(f"{FILE}: {error}") from error
 
 
 def _read(row: tuple[Any, ...]) -> Key:

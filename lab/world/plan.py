@@ -50,29 +50,25 @@ class Plan:
     stretch: tuple[float, float] = (1.15, 1.75)  # fibre laid : great circle, one value per link
 
 
+_HARD = Plan(
+    balanced=0.12,
+    balanced_fabric=0.24,
+    per_packet=0.04,
+    zero_ttl=0.003,
+    quote_zero=0.03,
+    loops=0.01,
+    alive=0.80,
+    duplicated=0.002,
+)
+
 PRESETS: dict[str, Plan] = {
     "default": Plan(),
     # What a tracing algorithm is measured in: four links in ten lie in diamonds, and every trap is there.
-    "hard": Plan(
-        balanced=0.12,
-        balanced_fabric=0.24,
-        per_packet=0.04,
-        zero_ttl=0.003,
-        quote_zero=0.03,
-        loops=0.01,
-        alive=0.80,
-        duplicated=0.002,
-    ),
+    "hard": _HARD,
     # What a worker must cope with: the hard world with tunnels, NATs and routers that do as no RFC says.
-    "odd": Plan(
-        balanced=0.12,
-        balanced_fabric=0.24,
-        per_packet=0.04,
-        zero_ttl=0.003,
-        quote_zero=0.03,
-        loops=0.01,
+    "odd": replace(
+        _HARD,
         alive=0.74,
-        duplicated=0.002,
         mpls_labels=0.15,
         mpls_depth=0.15,
         mpls_opaque=0.08,

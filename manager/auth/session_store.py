@@ -1,6 +1,5 @@
 """Sessions in SQLite, so that a restart signs nobody out. Only digests of their secrets are kept."""
 
-import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from manager.core import sessions
 from manager.core.sessions import Limits, Session
+from manager.database import opened
 
 FILE = "sessions.sqlite"
 MOST_OF_A_USER, MOST = 20, 10_000
@@ -29,10 +29,8 @@ class SessionStore:
         self.limits = limits
         self._now, self._secret = now, secret
         self._lock = threading.Lock()
-        path = state_dir / FILE
-        path.touch(mode=0o600)
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5.0)
-        self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_SCHEMA}")
+        advice = "everybody signs in again when you remove it"
+        self._db = opened(state_dir / FILE, _SCHEMA, advice, synchronous="NORMAL")
 
     def close(self) -> None:
         """Close the file."""

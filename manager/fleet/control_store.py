@@ -1,14 +1,13 @@
 """The orders in SQLite: durable before anybody hears of them, each version once."""
 
 import json
-import sqlite3
 import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hopmap.errors import UserError
 from hopmap.wire.control import OptOut
+from manager.database import Transaction, opened
 from manager.fleet.core.orders import Entry, Orders
 
 FILE = "control.sqlite"
@@ -30,13 +29,7 @@ class ControlStore:
 
     def __init__(self, state_dir: Path) -> None:
         self._lock = threading.Lock()
-        path = state_dir / FILE
-        try:
-            path.touch(mode=0o600)
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5.0)
-            self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {_SCHEMA}")
-        except (OSError, sqlite3.Error) as error:
-            raise UserError(f"cannot use {path}: {error}; bring it back from a backup, or remove it") from error
+        self._db = opened(state_dir / FILE, _SCHEMA, "bring it back from a backup, or remove it")
 
     def load(self) -> Orders:
         """The newest orders, with every opt-out."""
@@ -64,17 +57,10 @@ class ControlStore:
             if one.version == orders.version
         ]
         row = (orders.version, orders.stop, json.dumps(sorted(orders.paused)), json.dumps(dict(orders.rates)))
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                self._db.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", (*row, orders.agent_version))
-                self._db.executemany("INSERT OR REPLACE INTO opt_out VALUES (?, ?, ?, ?, ?)", changed)
-                self._db.execute("DELETE FROM orders WHERE version <= ?", (orders.version - _REMEMBERED,))
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise OSError(f"the orders can't be kept: {error}") from error
+        with self._lock, Transaction(self._db, "the orders can't be kept") as database:
+            database.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", (*row, orders.agent_version))
+            database.executemany("INSERT OR REPLACE INTO opt_out VALUES (?, ?, ?, ?, ?)", changed)
+            database.execute("DELETE FROM orders WHERE version <= ?", (orders.version - _REMEMBERED,))
 
     def told(self, node: str) -> tuple[int, str]:
         """The version that an input has acknowledged last, and the tag that it gave it."""

@@ -1,13 +1,12 @@
 """What polls found, in SQLite: a row a minute for a day, a row an hour for 90 days, and each node's last word."""
 
 import json
-import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hopmap.errors import UserError
+from manager.database import Transaction, opened
 from manager.fleet.core.condition import Condition
 
 FILE = "fleet.sqlite"
@@ -44,13 +43,8 @@ class HistoryStore:
 
     def __init__(self, state_dir: Path) -> None:
         self._lock = threading.Lock()
-        path = state_dir / FILE
-        try:
-            path.touch(mode=0o600)
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5.0)
-            self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_SCHEMA}")
-        except (OSError, sqlite3.Error) as error:
-            raise UserError(f"cannot use {path}: {error}; history is all that is lost when you remove it") from error
+        advice = "history is all that is lost when you remove it"
+        self._db = opened(state_dir / FILE, _SCHEMA, advice, synchronous="NORMAL")
 
     def keep(self, found: Sequence[Found]) -> None:
         """Add polls to their minutes and hours, all at once."""
@@ -134,30 +128,5 @@ class HistoryStore:
         with self._lock:
             self._db.close()
 
-    def _whole(self) -> "_Transaction":
-        return _Transaction(self._db)
-
-
-class _Transaction:
-    """All or nothing; sqlite's errors as OSError."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._run("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if kind is None:
-            self._run("COMMIT")
-            return
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error):
-            raise OSError(f"the fleet's history can't be kept: {error}") from error
-
-    def _run(self, statement: str) -> None:
-        try:
-            self._db.execute(statement)
-        except sqlite3.Error as error:
-            raise OSError(f"the fleet's history can't be kept: {error}") from error
+    def _whole(self) -> Transaction:
+        return Transaction(self._db, "the fleet's history can't be kept")

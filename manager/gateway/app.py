@@ -28,6 +28,7 @@ from manager.security_log import SecurityLog
 from services.chassis import auth, body
 from services.chassis.app import Service, answer, make_app
 from services.chassis.problem import Problem, bad_request
+from services.chassis.query import whole
 
 MOST_TARGETS = 1_000
 _ENROL_BYTES = 4 << 10
@@ -225,10 +226,5 @@ def _header(name: str) -> str:
     return found
 
 
-def _whole(key: str, default: int, low: int, high: int) -> int:
-    given = bottle.request.query.get(key)
-    if given is None:
-        return default
-    if not (given.isascii() and given.isdecimal()) or len(given) > 16 or not low <= int(given) <= high:
-        raise bad_request(f"{key}: must be a whole number from {low} to {high}")
-    return int(given)
+def _whole(name: str, default: int, low: int, high: int) -> int:
+    return whole(bottle.request.query.get(name), name, low, high, default)

@@ -1,14 +1,13 @@
 """One exchange with an input or output: connections kept, everything bounded, large bodies passed on in pieces."""
 
 import http.client
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from hopmap.client import Endpoint
+from hopmap.client import Endpoint, UnixConnection
 from hopmap.errors import one_line
 
 PIECE = 64 << 10
@@ -135,7 +134,7 @@ class Upstream:
     def _opened(self) -> http.client.HTTPConnection:
         where, timeout = self.endpoint, min(self._timeout, _CONNECT_SECONDS)
         if where.unix:
-            connection: http.client.HTTPConnection = _UnixConnection(where.unix, timeout)
+            connection: http.client.HTTPConnection = UnixConnection(where.unix, timeout)
         elif where.tls:
             connection = http.client.HTTPSConnection(where.host, where.port, timeout=timeout)
         else:
@@ -153,15 +152,3 @@ def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
         yield piece
     if response.length or left <= 0:
         raise http.client.HTTPException("the answer was cut, or is too large")
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        """Open the socket."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)

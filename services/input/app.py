@@ -25,6 +25,7 @@ from hopmap.wire.target import DIGEST, MAX_TARGETS, Target, Why, encode_passed, 
 from services.chassis import auth, body
 from services.chassis.app import JSON, Service, answer, make_app
 from services.chassis.problem import Problem, bad_request
+from services.chassis.query import whole
 from services.input import transfer
 from services.input.core.frontier import Frontier, Stale
 from services.input.core.known import HOP, KINDS
@@ -239,13 +240,8 @@ def _consumer() -> str:
     return f"at-{remote.replace(':', '-')}"[:64]
 
 
-def _whole(key: str, default: int, low: int, high: int) -> int:
-    given = bottle.request.query.get(key)
-    if given is None:
-        return default
-    if not (given.isascii() and given.isdecimal()) or len(given) > 16 or not low <= int(given) <= high:
-        raise bad_request(f"{key}: must be a whole number from {low} to {high}")
-    return int(given)
+def _whole(name: str, default: int, low: int, high: int) -> int:
+    return whole(bottle.request.query.get(name), name, low, high, default)
 
 
 def _target(frontier: Frontier, address: int, row: int, lending: Lending, packets: int = 0) -> Target:

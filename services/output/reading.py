@@ -1,6 +1,5 @@
 """What readers get: pages of results behind a cursor, the newest ones, a copy of a file."""
 
-import re
 import secrets
 import shutil
 import threading
@@ -16,6 +15,7 @@ from hopmap.wire import decode
 from hopmap.wire.decode import WireError
 from hopmap.wire.result import decode_result
 from services.chassis.problem import Problem, bad_request
+from services.chassis.query import whole
 from services.output.core import cursor
 from services.output.core.hops import concerns
 from services.output.moments import utc
@@ -25,7 +25,6 @@ from services.output.writer import Writer
 MOST_RECENT = 1_000
 MOST_RESULTS = 10_000
 _KINDS = ("ping", "trace")
-_MOST_DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 _BUSY_SECONDS = "10"
 
 
@@ -40,7 +39,7 @@ class Reading:
 
     def results(self, query: Mapping[str, str], now: float) -> bytes:
         """NDJSON lines {"cursor", "result"} behind ?after; first {"cursor", "missed"} where rotation was faster."""
-        limit = whole(query, "limit", 1_000, MOST_RESULTS)
+        limit = whole(query.get("limit"), "limit", 1, MOST_RESULTS, 1_000)
         store, files = self._writer.store_name, listing(self._folder)
         try:
             place = cursor.place(query.get("after", ""), store, files[0].base, self._writer.last)
@@ -60,7 +59,7 @@ class Reading:
 
     def recent(self, query: Mapping[str, str]) -> bytes:
         """{"results": [...]}, newest first, filtered by ip (target or hop), agent, since (when received) and kind."""
-        limit = whole(query, "limit", 100, MOST_RECENT)
+        limit = whole(query.get("limit"), "limit", 1, MOST_RECENT, 100)
         wanted = _filter(query)
         with closing(newest(self._folder, wanted)) as found:
             documents = (stored.document for stored in found if _names(stored.document, wanted.address))
@@ -98,16 +97,6 @@ class Reading:
             raise Problem(HTTPStatus.NOT_FOUND, "not_found", f"{path.name} has just been deleted") from None
         finally:
             temporary.unlink(missing_ok=True)
-
-
-def whole(query: Mapping[str, str], name: str, default: int, most: int) -> int:
-    """A whole number of the query, from 1 to `most`."""
-    text = query.get(name)
-    if text is None:
-        return default
-    if not _MOST_DIGITS.fullmatch(text) or not 1 <= int(text) <= most:
-        raise bad_request(f"{name} must be a whole number from 1 to {most}")
-    return int(text)
 
 
 def _filter(query: Mapping[str, str]) -> Filter:

@@ -184,14 +184,14 @@ def test_an_output(tmp_path: Path, run: Run, small_disk: Callable[[int], SmallDi
     assert store.end() == 0
 
 
-def test_an_agent(tmp_path: Path, run: Run, small_disk: Callable[[int], SmallDisk]) -> None:
-    disk = small_disk(2)
-    (tmp_path / "seeds").write_text("".join(f"{one}/32\n" for one in lab_targets(3_000)))
-    source = run(Input(tmp_path, f"--seeds={tmp_path}/seeds"))
-    store = Output(tmp_path, f"--input-url={source.url}")
+def pinging(folder: Path, run: Run, disk: SmallDisk, targets: int) -> tuple[Any, Output, Agent]:
+    """A running input, an output and an agent with its state on the small disk; these two are not started."""
+    (folder / "seeds").write_text("".join(f"{one}/32\n" for one in lab_targets(targets)))
+    source = run(Input(folder, f"--seeds={folder}/seeds"))
+    store = Output(folder, f"--input-url={source.url}")
     agent = Agent(
-        tmp_path,
-        run(Lab(tmp_path)),
+        folder,
+        run(Lab(folder)),
         inside=disk.inside,
         input_file=source.url,
         output_file=store.url,
@@ -199,6 +199,12 @@ def test_an_agent(tmp_path: Path, run: Run, small_disk: Callable[[int], SmallDis
         packets_per_second=2_000,
         enable_traceroute=False,
     )
+    return source, store, agent
+
+
+def test_an_agent(tmp_path: Path, run: Run, small_disk: Callable[[int], SmallDisk]) -> None:
+    disk = small_disk(2)
+    source, store, agent = pinging(tmp_path, run, disk, 3_000)
     run(agent)
     until(lambda: agent.statistics()["probed"] > 200, "it probes")
     disk.fill()
@@ -223,19 +229,7 @@ def test_an_agent_that_filled_the_disk_itself_starts_again(
     tmp_path: Path, run: Run, small_disk: Callable[[int], SmallDisk]
 ) -> None:
     disk = small_disk(1)
-    (tmp_path / "seeds").write_text("".join(f"{one}/32\n" for one in lab_targets(4_000)))
-    source = run(Input(tmp_path, f"--seeds={tmp_path}/seeds"))
-    store = Output(tmp_path, f"--input-url={source.url}")
-    agent = Agent(
-        tmp_path,
-        run(Lab(tmp_path)),
-        inside=disk.inside,
-        input_file=source.url,
-        output_file=store.url,
-        state_dir=f"{disk.folder}/state",
-        packets_per_second=2_000,
-        enable_traceroute=False,
-    )
+    source, store, agent = pinging(tmp_path, run, disk, 4_000)
     run(agent)
     until(lambda: agent.statistics()["results"]["dropped"] > 0, "its spool has filled the disk")
     agent.kill()

@@ -15,7 +15,7 @@ import pytest
 
 from hopmap.client import Client, Endpoint, Unreachable
 from hopmap.wire.result import decode_result, parse_id
-from hopmap.wire.target import decode_targets
+from hopmap.wire.target import Why, decode_targets
 
 PATIENCE = 90.0
 
@@ -147,6 +147,18 @@ def pinged_hop(loop: Loop) -> tuple[dict[str, Any], dict[str, Any]] | None:
     return None
 
 
+def served_to_another(loop: Loop, address: str) -> tuple[dict[str, Any], Why]:
+    """The input's status and why the address is a target, from a consumer that walks until it is given it."""
+    with Client(Endpoint.parse(loop.input), headers={"X-Consumer-Id": "reader", "Accept": "application/json"}) as asks:
+        status = json.loads(asks.request("GET", "/status").body)
+        # what the agent finds meanwhile is served as well: a few times what is known now is enough for a whole cycle
+        for _ in range(4 * (status["addresses"] + status["hops"]) // 1000 + 1):
+            for target in decode_targets(json.loads(asks.request("GET", "/?count=1000").body)):
+                if target.address == address:
+                    return status, target.why
+    pytest.fail(f"{address} was not served to another consumer: {status}")
+
+
 def test_a_router_seen_becomes_a_target_and_answers(loop: Loop) -> None:
     showing, answering = wait_until(lambda: pinged_hop(loop), "router that became a target and answered")
     router = answering["target"]
@@ -160,14 +172,8 @@ def test_a_router_seen_becomes_a_target_and_answers(loop: Loop) -> None:
     assert f"{router}/32" not in (loop.folder / "seeds").read_text().split()
 
     # the input serves it to anyone else with the lineage that the output told it
-    with Client(Endpoint.parse(loop.input), headers={"X-Consumer-Id": "reader", "Accept": "application/json"}) as asks:
-        status = json.loads(asks.request("GET", "/status").body)
-        lineage = {
-            target.address: target.why
-            for target in decode_targets(json.loads(asks.request("GET", "/?count=1000").body))
-        }
+    status, why = served_to_another(loop, router)
     assert status["hops"] >= 1
-    why = lineage[router]
     assert (why.kind, why.seen_by, why.toward, why.result) == ("hop", first.agent, first.target, first.id)
 
     assert loop.stop() == [0, 0, 0], loop.logs()
