@@ -64,15 +64,6 @@ class AgentClock:
         return ClockState()
 
 
-class Sharer(Agent):
-    """An agent that does not end with its process: its connections are to be closed."""
-
-    def _client(self, place: Endpoint, token: str | None) -> Client:
-        made = super()._client(place, token)
-        self.connections: list[Client] = [*getattr(self, "connections", ()), made]
-        return made
-
-
 class Worker:
     """An agent with its clock, and when its threads, were they threads, would go on."""
 
@@ -94,7 +85,7 @@ class Worker:
             deliver_seconds=options.deliver_seconds,
         )
         rng = Random(place).random
-        self.agent = Sharer(settings, transport, AgentClock(self.clock), rng, once=True, clock_ns=self.clock)
+        self.agent = Agent(settings, transport, AgentClock(self.clock), rng, once=True, clock_ns=self.clock)
         steps: list[Callable[[], float]] = [self.agent.intake.step, self.agent.delivery.step]
         if self.agent.control is not None:
             steps.insert(0, self.agent.control.step)
@@ -123,8 +114,7 @@ class Worker:
 
     def close(self) -> None:
         """Its files and connections."""
-        for one in self.agent.connections:
-            one.close()
+        self.agent.connections.close()
         self.agent.spool.close()
         self.agent.cooldown.close()
         self.agent.data.close()

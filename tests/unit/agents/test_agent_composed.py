@@ -66,8 +66,8 @@ def test_it_rests_between_steps_no_longer_than_its_bucket_can_hold(
     rests: list[float] = []
     monkeypatch.setattr(SilentWire, "stamped", stamped)
     monkeypatch.setattr(agent.probing, "step", stop.set)
-    monkeypatch.setattr("agents.daemon.time.sleep", rests.append)
-    agent._probe_until(stop)
+    monkeypatch.setattr("agents.shift.time.sleep", rests.append)
+    agent._shift._probe_until(stop)
     assert rests == ([] if rest is None else [rest])
 
 
@@ -75,7 +75,7 @@ def test_trouble_with_a_disk_is_waited_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     agent, stop = make(tmp_path), threading.Event()
-    monkeypatch.setattr("agents.daemon._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("agents.shift._RETRY_SECONDS", 0.01)
     calls: list[int] = []
 
     def troubled() -> float:
@@ -93,8 +93,8 @@ def test_trouble_with_a_disk_is_waited_out(
 
 def test_a_delivery_that_hangs_does_not_hold_up_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     agent, stop, released = make(tmp_path), threading.Event(), threading.Event()
-    monkeypatch.setattr("agents.daemon._JOIN_SECONDS", 0.05)
-    monkeypatch.setattr("agents.daemon._LAST_DELIVERY", 0.1)
+    monkeypatch.setattr("agents.shift._JOIN_SECONDS", 0.05)
+    monkeypatch.setattr("agents.shift._LAST_DELIVERY", 0.1)
     monkeypatch.setattr(agent.delivery, "step", lambda: released.wait(10) or 0.0)
     assert agent.spool.append(lambda identity: b"a result")
     stop.set()

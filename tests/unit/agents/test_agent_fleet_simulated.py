@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agents.config import AgentSettings
+from agents.connections import Connections
 from agents.core.reply import parse
 from agents.daemon import Agent
 from agents.probe.transport import Deliver
@@ -107,8 +108,8 @@ class VirtualOutput:
 def test_half_an_hour_of_a_fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, source, sink = VirtualClock(), None, VirtualOutput()
     source = VirtualInput(clock, 50)
-    monkeypatch.setattr(Agent, "_source", lambda *_: source)
-    monkeypatch.setattr(Agent, "_sink", lambda *_: sink)
+    monkeypatch.setattr(Connections, "source", lambda *_: source)
+    monkeypatch.setattr(Connections, "sink", lambda *_: sink)
     wires = [VirtualWire(clock) for _ in range(3)]
     agents: list[Any] = []
     for place, wire in enumerate(wires):
