@@ -2,16 +2,18 @@
 
 import contextlib
 import sys
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from hopmap import __version__, config, logs
 from hopmap.data import asn
 from hopmap.identity import instance_id, write_whole
 from hopmap.wire.service_info import ServiceInfo
-from manager import keeping, keys_command
+from manager import front_command, keeping, keys_command
 from manager.app import Site, manager_app
 from manager.auth import opening
 from manager.config import ManagerSettings
+from manager.core.front import PAGES_BYTES
 from manager.fleet.metrics import FleetMetrics
 from manager.fleet.opening import open_fleet
 from manager.holding import held
@@ -25,15 +27,20 @@ EXAMPLES = f"""\
   hopmap manager                                       pages on http://127.0.0.1:8080/
   hopmap manager --port 8000 --inputs http://127.0.0.1:8080 --outputs http://127.0.0.1:8091
   hopmap manager --port 8000 --inputs unix:///run/hopmap/input.sock
-{keeping.EXAMPLES}{keys_command.EXAMPLES}"""
+{keeping.EXAMPLES}{keys_command.EXAMPLES}{front_command.EXAMPLES}"""
+
+_BESIDE: tuple[tuple[Container[str], Callable[[list[str]], int]], ...] = (
+    (keeping.COMMANDS, keeping.run),
+    (keys_command.COMMANDS, keys_command.run),
+    (front_command.COMMANDS, front_command.run),
+)
 
 
 def run(argv: list[str]) -> int:
-    """Serve the pages until SIGTERM, or one of the commands of `keeping` and `keys_command`. Exit code 0."""
-    if argv and argv[0] in keeping.COMMANDS:
-        return keeping.run(argv)
-    if argv and argv[0] in keys_command.COMMANDS:
-        return keys_command.run(argv)
+    """Serve the pages until SIGTERM, or one of the commands beside that. Exit code 0."""
+    for commands, beside in _BESIDE:
+        if argv and argv[0] in commands:
+            return beside(argv)
     flags = config.parser("manager", "The web pages: what grows, who measures, how the services are.", EXAMPLES)
     config.add_flags(flags, ManagerSettings)
     settings = config.load(ManagerSettings, "manager", flags.parse_args(argv), config.environment())
@@ -57,7 +64,7 @@ def _serve(settings: ManagerSettings, where: list[listen.Address]) -> int:
     fleet = open_fleet(settings, state_dir, door, site.url)
     service.registry.register(FleetMetrics(fleet))
     app = manager_app(service, lambda: watch.view, Networks(asn.load()), door, site, fleet=fleet)
-    bounds = listen.Bounds(body_bytes=1 << 20)
+    bounds = listen.Bounds(body_bytes=PAGES_BYTES)
     listeners = [listen.Listener(app, address, bounds, behind_proxy=bool(site.domain)) for address in where]
     words = opening.first_words(door, site.url)
     if words:

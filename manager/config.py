@@ -7,6 +7,8 @@ from pathlib import Path
 from hopmap.client import Endpoint
 from hopmap.config import setting
 from hopmap.errors import UserError
+from manager.core import front
+from manager.core.front import Front
 from manager.fleet.alarms import MailServer, read_mail_server, webhook_url
 from manager.fleet.core.destination import read_networks
 from services.chassis.listen import Address, addresses, check_free
@@ -30,6 +32,11 @@ class ManagerSettings:
     agents: tuple[str, ...] = setting((), "URLs of agents' health ports, where they can be reached")
     poll_seconds: float = setting(2.0, "how often the services are asked", low=0.2, high=3600)
     domain: str | None = setting(None, "public name of the pages, which a TLS front serves", env="DYFI_DOMAIN")
+    email: str | None = setting(None, "whom the certificate authority may write to", env="ACME_EMAIL")
+    acme_directory: str = setting(front.LETS_ENCRYPT, "ACME directory of the certificate authority")
+    acme_root: str | None = setting(None, "root certificate (PEM) of an authority of your own, for its directory")
+    caddy_storage: str = setting(front.STORAGE, "where the TLS front keeps keys and certificates, and its own socket")
+    gateway_unix: str | None = setting(None, "socket of the gateway, to which the TLS front hands /gateway/")
     sign_in: str = setting(
         "password", "password (with a code), or link: on this machine, by the link of the run", choices=SIGN_IN
     )
@@ -59,6 +66,8 @@ class ManagerSettings:
         if len(watched) > MOST_WATCHED:
             raise ValueError(f"{len(watched)} services are named, {MOST_WATCHED} can be watched")
         self._check_fleet()
+        if self.email and not _MAIL.fullmatch(self.email):
+            raise ValueError(f"email {self.email[:60]!r} is no mail address")
         if self.domain and not _DOMAIN.fullmatch(self.domain):
             raise ValueError(f"domain {self.domain[:60]!r} is no name such as hopmap.example.org")
         if self.domain and self.sign_in == "link":
@@ -98,11 +107,34 @@ class ManagerSettings:
         check_free(where)
         return where
 
+    def front(self) -> Front:
+        """What the TLS front is told. UserError when there is nothing to put a front before."""
+        if not self.domain:
+            raise UserError("there is no name to get a certificate for: give --domain (on loopback no front is needed)")
+        if not self.unix:
+            raise UserError("the front needs a socket of the manager that nobody else can reach: give --unix PATH")
+        try:
+            return Front(
+                self.domain,
+                _absolute(self.unix),
+                _absolute(self.gateway_unix) if self.gateway_unix else None,
+                self.email,
+                _absolute(self.caddy_storage),
+                self.acme_directory,
+                _absolute(self.acme_root) if self.acme_root else None,
+            )
+        except ValueError as error:
+            raise UserError(str(error)) from error
+
     def site(self) -> str:
         """The URL that links begin with."""
         if self.domain:
             return f"https://{self.domain.lower()}"
         return f"http://{self.host}:{self.port}" if self.port else "http://localhost"
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute())
 
 
 def _first_line(path: str | None, key: str) -> str:
