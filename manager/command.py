@@ -9,7 +9,7 @@ from hopmap import __version__, config, logs
 from hopmap.data import asn
 from hopmap.identity import instance_id, write_whole
 from hopmap.wire.service_info import ServiceInfo
-from manager import front_command, keeping, keys_command
+from manager import front_command, keeping, keys_command, programs_command
 from manager.app import Site, manager_app
 from manager.auth import opening
 from manager.config import ManagerSettings
@@ -27,11 +27,12 @@ EXAMPLES = f"""\
   hopmap manager                                       pages on http://127.0.0.1:8080/
   hopmap manager --port 8000 --inputs http://127.0.0.1:8080 --outputs http://127.0.0.1:8091
   hopmap manager --port 8000 --inputs unix:///run/hopmap/input.sock
-{keeping.EXAMPLES}{keys_command.EXAMPLES}{front_command.EXAMPLES}"""
+{keeping.EXAMPLES}{keys_command.EXAMPLES}{programs_command.EXAMPLES}{front_command.EXAMPLES}"""
 
 _BESIDE: tuple[tuple[Container[str], Callable[[list[str]], int]], ...] = (
     (keeping.COMMANDS, keeping.run),
     (keys_command.COMMANDS, keys_command.run),
+    (programs_command.COMMANDS, programs_command.run),
     (front_command.COMMANDS, front_command.run),
 )
 

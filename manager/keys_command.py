@@ -2,15 +2,13 @@
 
 import argparse
 import sys
-from http import HTTPStatus
 from typing import Any
 
 from hopmap import config
-from hopmap.client import Client, Endpoint, Unreachable
 from hopmap.config import Parser
-from hopmap.errors import UserError, one_line
+from hopmap.errors import UserError
 from hopmap.wire import decode
-from hopmap.wire.decode import WireError
+from manager.gateway.calling import LocalGateway
 from manager.gateway.config import GatewaySettings
 
 EXAMPLES = """\
@@ -38,47 +36,20 @@ def run(argv: list[str]) -> int:
     flags.add_argument("--config", metavar="FILE", help="the gateway's configuration file")
     given = flags.parse_args(rest)
     settings = config.load(GatewaySettings, "gateway", given, config.environment())
-    call = _Gateway(settings.admin_socket())
+    call = LocalGateway(settings.admin_socket())
     told = _enrol_token(call, given) if name == "enrol-token" else _KEY_COMMANDS[given.what](call, given)
     sys.stdout.write(f"{decode.dump(told[1]).decode() if given.json else told[0]}\n")
     return 0
 
 
-class _Gateway:
-    """The gateway that listens on a socket of this machine."""
-
-    def __init__(self, path: str) -> None:
-        self._client = Client(Endpoint.parse(f"unix://{path}"))
-
-    def call(self, method: str, path: str, sent: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Its answer; UserError with its own words when it refuses, and when it is not there."""
-        given = None if sent is None else {key: value for key, value in sent.items() if value is not None}
-        try:
-            body = None if given is None else decode.dump(given)
-        except ValueError:  # of NaN and infinity
-            raise UserError("days and hours must be finite numbers") from None
-        try:
-            with self._client as client:
-                answer = client.request(method, path, body)
-            found = decode.mapping(decode.parse(answer.body), "its answer")
-        except (Unreachable, WireError) as error:
-            raise UserError(
-                f"no gateway answers ({one_line(error)}): start it with hopmap gateway, "
-                "or name its directory with --state-dir"
-            ) from error
-        if answer.status != HTTPStatus.OK:
-            raise UserError(f"the gateway refuses: {_plain(found.get('detail', answer.status))}")
-        return found
-
-
 _Told = tuple[str, dict[str, Any]]
 
 
-def _ensure(gateway: _Gateway, given: Any) -> _Told:
+def _ensure(gateway: LocalGateway, given: Any) -> _Told:
     return _made(gateway.call("POST", "/keys/ensure", {"node": _node(given), "days": given.days}))
 
 
-def _rotate(gateway: _Gateway, given: Any) -> _Told:
+def _rotate(gateway: LocalGateway, given: Any) -> _Told:
     sent = {"node": _node(given), "days": given.days, "overlap_days": given.overlap_days}
     return _made(gateway.call("POST", "/keys/rotate", sent))
 
@@ -87,12 +58,12 @@ def _made(found: dict[str, Any]) -> _Told:
     return (str(found["key"]) if found.get("changed") else "unchanged"), found
 
 
-def _revoke(gateway: _Gateway, given: Any) -> _Told:
+def _revoke(gateway: LocalGateway, given: Any) -> _Told:
     found = gateway.call("POST", "/keys/revoke", {"node": _node(given), "id": given.id})
     return (f"revoked {found['revoked']}" if found.get("revoked") else "unchanged"), found
 
 
-def _list(gateway: _Gateway, given: Any) -> _Told:
+def _list(gateway: LocalGateway, given: Any) -> _Told:
     found = gateway.call("GET", "/keys")
     keys = [key for key in found["keys"] if given.node in {None, key["node"]}]
     rows = [_COLUMNS, *(tuple(str(key[name] or "never") for name in _COLUMNS) for key in keys)]
@@ -101,13 +72,9 @@ def _list(gateway: _Gateway, given: Any) -> _Told:
     return "\n".join(lines), {"keys": keys}
 
 
-def _enrol_token(gateway: _Gateway, given: Any) -> _Told:
+def _enrol_token(gateway: LocalGateway, given: Any) -> _Told:
     found = gateway.call("POST", "/enrol-tokens", {"node": given.node, "hours": given.hours})
     return str(found["token"]), found
-
-
-def _plain(text: object) -> str:
-    return "".join(one for one in str(text)[:300] if one.isprintable())
 
 
 def _node(given: Any) -> str:

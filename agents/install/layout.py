@@ -70,6 +70,7 @@ StateDirectory={service}
 StateDirectoryMode=0700
 Restart=always
 RestartSec=5
+SuccessExitStatus=75
 WatchdogSec=60
 TimeoutStopSec=15
 MemoryMax=256M

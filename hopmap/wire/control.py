@@ -9,6 +9,8 @@ from hopmap.wire import decode
 SCHEMA = 1
 MAX_PAUSED = 10_000
 MAX_OPT_OUTS = 100_000
+MAX_AGENT_BYTES = 4 << 20
+"""How large the one file of an agent may be."""
 _RATES = ("packets_per_second", "per_prefix_per_second", "per_router_per_second")
 _HIGHEST_RATE = 1_000_000.0
 
@@ -33,7 +35,10 @@ class OptOutDelta:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Global stop, paused agents, fleet-wide rates (packets/s), opt-outs as a delta, the wanted agent version."""
+    """Global stop, paused agents, fleet-wide rates (packets/s), opt-outs as a delta, the wanted agent program.
+
+    `agent_sha256` (64 hex digits) is that of the one file of `agent_version`; agents that may update fetch it.
+    """
 
     version: int = 0
     stop: bool = False
@@ -41,13 +46,14 @@ class Control:
     rates: Mapping[str, float] = field(default_factory=dict)
     opt_outs: OptOutDelta = OptOutDelta()
     agent_version: str | None = None
+    agent_sha256: str | None = None
 
 
 def decode_control(value: object) -> Control:
     """A control document out of its JSON value."""
     source = decode.mapping(value, "")
     decode.schema(source, "", SCHEMA)
-    agent_version = source.get("agent_version")
+    agent_version, agent_sha256 = source.get("agent_version"), source.get("agent_sha256")
     return Control(
         version=decode.integer(decode.required(source, "version", ""), "version", 0, decode.MAX_SEQUENCE),
         stop=decode.boolean(source.get("stop", False), "stop"),
@@ -55,6 +61,7 @@ def decode_control(value: object) -> Control:
         rates=_rates(source.get("rates", {})),
         opt_outs=_opt_outs(source.get("opt_outs", {})),
         agent_version=None if agent_version is None else decode.name(agent_version, "agent_version"),
+        agent_sha256=None if agent_sha256 is None else decode.sha256(agent_sha256, "agent_sha256"),
     )
 
 
@@ -72,6 +79,7 @@ def encode_control(control: Control) -> dict[str, Any]:
             "removed": list(control.opt_outs.removed),
         },
         "agent_version": control.agent_version,
+        "agent_sha256": control.agent_sha256,
     }
 
 

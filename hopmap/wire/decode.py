@@ -18,6 +18,7 @@ T = TypeVar("T")
 MAX_SEQUENCE = 2**53 - 1  # the largest integer that every JSON reader keeps exactly
 _TOKEN = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _LONGEST_INTEGER = 20
 
@@ -153,6 +154,13 @@ def name(value: object, where: str) -> str:
     """A name of an agent or service: letters, digits, `.`, `_`, `-`, at most 64."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise WireError(where, "must be a name of at most 64 letters, digits, '.', '_' or '-'")
+    return value
+
+
+def sha256(value: object, where: str) -> str:
+    """A SHA-256 digest as 64 lower-case hex digits (FIPS 180-4)."""
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise WireError(where, "must be a SHA-256 digest: 64 hex digits, in lower case")
     return value
 
 

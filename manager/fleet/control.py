@@ -105,6 +105,7 @@ def shown(change: Change) -> dict[str, str]:
         "resume": _some(change.resume),
         "rates": "" if change.rates is None else _some(f"{k}={v:g}" for k, v in change.rates.items()) or "none",
         "agent_version": "" if change.agent_version is None else change.agent_version or "none",
+        "agent_sha256": change.agent_sha256 or "",
         "opt_out": _some(one.prefix for one in change.opt_out),
         "opt_in": _some(change.opt_in),
     }

@@ -12,11 +12,12 @@ from manager.fleet.core.orders import Entry, Orders
 
 FILE = "control.sqlite"
 _REMEMBERED = 10_000  # versions
-_COLUMNS = "version, stop, paused, rates, agent_version"
+_ORDERS = "SELECT version, stop, paused, rates, agent_version, sha256 FROM orders LEFT JOIN program USING (version)"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS orders (
   version INTEGER PRIMARY KEY, stop INTEGER NOT NULL, paused TEXT NOT NULL, rates TEXT NOT NULL, agent_version TEXT
 );
+CREATE TABLE IF NOT EXISTS program (version INTEGER PRIMARY KEY, sha256 TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS opt_out (
   prefix TEXT PRIMARY KEY, reason TEXT NOT NULL, date TEXT NOT NULL, version INTEGER NOT NULL, listed INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -34,9 +35,7 @@ class ControlStore:
     def load(self) -> Orders:
         """The newest orders, with every opt-out."""
         with self._lock:
-            row = self._db.execute(
-                f"SELECT {_COLUMNS} FROM orders ORDER BY version DESC LIMIT 1"  # noqa: S608 - our own list of columns
-            ).fetchone()
+            row = self._db.execute(f"{_ORDERS} ORDER BY version DESC LIMIT 1").fetchone()
             rows = self._db.execute(
                 "SELECT prefix, reason, date, version, listed FROM opt_out ORDER BY version, prefix"
             )
@@ -46,7 +45,7 @@ class ControlStore:
     def given(self, version: int) -> Orders | None:
         """The settings that were given under a version, without opt-outs; None when that is unknown or long ago."""
         with self._lock:
-            row = self._db.execute(f"SELECT {_COLUMNS} FROM orders WHERE version = ?", (version,)).fetchone()  # noqa: S608 - our own list of columns
+            row = self._db.execute(f"{_ORDERS} WHERE version = ?", (version,)).fetchone()
         return _settings(row) if row else None
 
     def keep(self, orders: Orders) -> None:
@@ -59,8 +58,12 @@ class ControlStore:
         row = (orders.version, orders.stop, json.dumps(sorted(orders.paused)), json.dumps(dict(orders.rates)))
         with self._lock, Transaction(self._db, "the orders can't be kept") as database:
             database.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", (*row, orders.agent_version))
+            if orders.agent_sha256:
+                database.execute("INSERT INTO program VALUES (?, ?)", (orders.version, orders.agent_sha256))
             database.executemany("INSERT OR REPLACE INTO opt_out VALUES (?, ?, ?, ?, ?)", changed)
-            database.execute("DELETE FROM orders WHERE version <= ?", (orders.version - _REMEMBERED,))
+            for table in ("orders", "program"):
+                oldest = orders.version - _REMEMBERED
+                database.execute(f"DELETE FROM {table} WHERE version <= ?", (oldest,))  # noqa: S608 - our own tables
 
     def told(self, node: str) -> tuple[int, str]:
         """The version that an input has acknowledged last, and the tag that it gave it."""
@@ -85,5 +88,5 @@ class ControlStore:
 
 
 def _settings(row: tuple[Any, ...]) -> Orders:
-    version, stop, paused, rates, agent_version = row
-    return Orders(version, bool(stop), frozenset(json.loads(paused)), json.loads(rates), agent_version)
+    version, stop, paused, rates, agent_version, agent_sha256 = row
+    return Orders(version, bool(stop), frozenset(json.loads(paused)), json.loads(rates), agent_version, agent_sha256)

@@ -1,50 +1,87 @@
-"""The calls of the gateway's own socket: keys, enrolment tokens, what nodes told of themselves.
+"""The calls of the gateway's own socket: keys, enrolment tokens, files of agents, what nodes told of themselves.
 
 Whoever may open the socket may make keys: file permissions guard it, and no page of a browser can reach it.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import bottle
 
+from hopmap.errors import UserError
 from hopmap.wire import decode
+from hopmap.wire.control import MAX_AGENT_BYTES
 from manager.core.api_keys import DAY, Key
 from manager.gateway.heartbeats import Heartbeats
+from manager.gateway.programs import Programs
 from manager.keys import Full, KeyStore, Terms
 from services.chassis import auth, body
 from services.chassis.app import Service, answer, make_app
-from services.chassis.problem import Problem
+from services.chassis.problem import Problem, bad_request
 
 _BODY_BYTES = 4 << 10
 _TERMS = Terms()
 
 
-def admin_app(
-    service: Service, keys: KeyStore, heartbeats: Heartbeats, tell: Callable[[str, str], None], now: Callable[[], float]
-) -> bottle.Bottle:
-    """The application. `tell(EVENT, NODE)` writes to the security log."""
+class Told(Protocol):
+    """Writes an event to the security log: of which node or version, and what else."""
+
+    def __call__(self, event: str, about: str, **told: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What the calls are made of. `now` gives seconds since 1970."""
+
+    keys: KeyStore
+    heartbeats: Heartbeats
+    programs: Programs
+    tell: Told
+    now: Callable[[], float]
+
+
+def admin_app(service: Service, inside: Inside) -> bottle.Bottle:
+    """The application."""
     app = make_app(service)
-    calls = _Calls(keys, heartbeats, tell, now)
+    calls, programs = _Calls(inside), _Programs(inside)
     app.get("/keys", scope=auth.OPEN, callback=calls.listed)
     app.post("/keys/ensure", scope=auth.OPEN, callback=calls.ensure)
     app.post("/keys/rotate", scope=auth.OPEN, callback=calls.rotate)
     app.post("/keys/revoke", scope=auth.OPEN, callback=calls.revoke)
     app.post("/enrol-tokens", scope=auth.OPEN, callback=calls.enrol_token)
     app.get("/nodes", scope=auth.OPEN, callback=calls.nodes)
+    app.get("/agents", scope=auth.OPEN, callback=programs.listed)
+    app.post("/agents", scope=auth.OPEN, callback=programs.publish)
     return app
 
 
+class _Programs:
+    def __init__(self, inside: Inside) -> None:
+        self._programs, self._tell = inside.programs, inside.tell
+
+    def listed(self) -> bottle.HTTPResponse:
+        return answer({"agents": [one._asdict() for one in _kept(self._programs.listed)]})
+
+    def publish(self) -> bottle.HTTPResponse:
+        content = body.read(MAX_AGENT_BYTES, MAX_AGENT_BYTES)
+        try:
+            program, changed = _kept(lambda: self._programs.publish(content))
+        except UserError as error:
+            raise bad_request(f"the file: {error}") from error
+        if changed:
+            self._tell("agent_published", program.version, sha256=program.sha256)
+        return answer({"changed": changed, "agent": program._asdict()})
+
+
 class _Calls:
-    def __init__(
-        self, keys: KeyStore, heartbeats: Heartbeats, tell: Callable[[str, str], None], now: Callable[[], float]
-    ) -> None:
-        self._keys = keys
-        self._heartbeats = heartbeats
-        self._tell = tell
-        self._now = now
+    def __init__(self, inside: Inside) -> None:
+        self._keys = inside.keys
+        self._heartbeats = inside.heartbeats
+        self._tell = inside.tell
+        self._now = inside.now
 
     def listed(self) -> bottle.HTTPResponse:
         now = self._now()

@@ -20,6 +20,7 @@ from manager.core.api_keys import Fault, Key
 from manager.core.security_line import place
 from manager.gateway.admin import moment
 from manager.gateway.heartbeats import LONGEST, Heartbeats, read_heartbeat
+from manager.gateway.programs import Programs
 from manager.gateway.relay import Relay, refuse_head
 from manager.gateway.standby import ControlFile
 from manager.gateway.upstream import Sent
@@ -47,6 +48,7 @@ class Parts:
     inputs: Relay
     outputs: Relay
     log: SecurityLog
+    programs: Programs
     wall: Callable[[], float]
     standby: ControlFile | None = None
 
@@ -95,6 +97,7 @@ def gateway_app(service: Service, parts: Parts, door: Doorkeeper, max_body: int)
     calls = _Calls(parts, door, max_body)
     app.get("/gateway/targets", scope=auth.OPEN, callback=calls.targets)
     app.get("/gateway/control", scope=auth.OPEN, callback=calls.control)
+    app.get("/gateway/agent/<sha256>", scope=auth.OPEN, callback=calls.agent)
     app.post("/gateway/results", scope=auth.OPEN, callback=calls.results)
     app.post("/gateway/heartbeat", scope=auth.OPEN, callback=calls.heartbeat)
     app.post("/gateway/enrol", scope=auth.OPEN, callback=calls.enrol)
@@ -128,6 +131,13 @@ class _Calls:
             if told is None:
                 raise
             return told
+
+    def agent(self, sha256: str) -> bottle.HTTPResponse:
+        self._door.opened("control")
+        content = self._parts.programs.read(sha256)
+        if content is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "not_found", "no agent of that SHA-256 is published here")
+        return bottle.HTTPResponse(content, HTTPStatus.OK, {"Content-Type": "application/zip"})
 
     def results(self) -> bottle.HTTPResponse:
         key = self._door.opened("results")

@@ -3,18 +3,21 @@
 import os
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from hopmap import __version__, config, logs
 from hopmap.client import Endpoint
 from hopmap.errors import UserError
 from hopmap.identity import instance_id
+from hopmap.wire.control import MAX_AGENT_BYTES
 from hopmap.wire.service_info import ServiceInfo
-from manager.gateway.admin import admin_app
+from manager.gateway.admin import Inside, admin_app
 from manager.gateway.app import Doorkeeper, Parts, gateway_app
 from manager.gateway.config import GatewaySettings
 from manager.gateway.heartbeats import Heartbeats
 from manager.gateway.metrics import GatewayMetrics
+from manager.gateway.programs import Programs
 from manager.gateway.relay import Relay
 from manager.gateway.standby import ControlFile
 from manager.gateway.upstream import Upstream
@@ -54,6 +57,7 @@ def _serve(settings: GatewaySettings, state_dir: Path, where: list[listen.Addres
         _relay(settings, "input", settings.inputs, "/"),
         _relay(settings, "output", settings.outputs, "/results"),
         log,
+        Programs(state_dir / "agents"),
         time.time,
         ControlFile(Path(settings.control_file)) if settings.control_file else None,
     )
@@ -70,12 +74,11 @@ def _serve(settings: GatewaySettings, state_dir: Path, where: list[listen.Addres
     max_body = int(settings.max_body_mb * 1e6)
     door = Doorkeeper(parts, settings.requests_per_second, settings.burst)
     outside = gateway_app(service, parts, door, max_body)
-    inside = admin_app(
-        service, parts.keys, parts.heartbeats, lambda name, node: log.event("localhost", name, node), parts.wall
-    )
+    tell = partial(log.event, "localhost")
+    inside = admin_app(service, Inside(parts.keys, parts.heartbeats, parts.programs, tell, parts.wall))
     bounds = listen.Bounds(threads=settings.threads, connections=_CONNECTIONS, body_bytes=max_body)
     listeners = [listen.Listener(outside, address, bounds, behind_proxy=True) for address in where]
-    listeners.append(listen.Listener(inside, own, listen.Bounds(threads=2, connections=50, body_bytes=64 << 10)))
+    listeners.append(listen.Listener(inside, own, listen.Bounds(threads=2, connections=50, body_bytes=MAX_AGENT_BYTES)))
 
     def close() -> None:
         for relay in relays:

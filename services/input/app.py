@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from threading import Lock
@@ -225,7 +226,7 @@ class _Calls:
 
 
 def _with(document: Control, delta: Any) -> Control:
-    return Control(document.version, document.stop, document.paused, document.rates, delta, document.agent_version)
+    return replace(document, opt_outs=delta)
 
 
 def _nothing(retry_after: int, headers: Mapping[str, str] | None = None) -> bottle.HTTPResponse:

@@ -36,6 +36,7 @@ class Orders:
     paused: frozenset[str] = frozenset()
     rates: Mapping[str, float] = field(default_factory=dict)
     agent_version: str | None = None
+    agent_sha256: str | None = None
     entries: Mapping[str, Entry] = field(default_factory=dict)
 
     @property
@@ -45,13 +46,17 @@ class Orders:
 
 
 class Change(NamedTuple):
-    """What is to be different; None and empty leave things as they are. An agent version of "" wants none."""
+    """What is to be different; None and empty leave things as they are.
+
+    An agent version of "" wants none; one without the SHA-256 of its file is shown and fetched by nobody.
+    """
 
     stop: bool | None = None
     pause: frozenset[str] = frozenset()
     resume: frozenset[str] = frozenset()
     rates: Mapping[str, float] | None = None
     agent_version: str | None = None
+    agent_sha256: str | None = None
     opt_out: tuple[OptOut, ...] = ()
     opt_in: tuple[str, ...] = ()
 
@@ -63,14 +68,17 @@ def after(orders: Orders, change: Change, version: int) -> Orders:
     paused = (orders.paused | change.pause) - change.resume
     if len(paused) > MAX_PAUSED:
         raise NotPossible(f"at most {MAX_PAUSED} agents can be paused one by one; stop all of them instead")
-    wanted = orders.agent_version if change.agent_version is None else change.agent_version or None
+    wanted = (orders.agent_version, orders.agent_sha256)
+    if change.agent_version is not None:
+        wanted = (change.agent_version, change.agent_sha256) if change.agent_version else (None, None)
     return replace(
         orders,
         version=version,
         stop=orders.stop if change.stop is None else change.stop,
         paused=paused,
         rates=dict(orders.rates if change.rates is None else change.rates),
-        agent_version=wanted,
+        agent_version=wanted[0],
+        agent_sha256=wanted[1],
         entries=_entries(orders.entries, change, version),
     )
 
@@ -118,20 +126,21 @@ def document(orders: Orders, since: int = 0) -> Control:
             tuple(entry.opt_out.prefix for entry in changed if not entry.listed),
         ),
         agent_version=orders.agent_version,
+        agent_sha256=orders.agent_sha256,
     )
 
 
 def holds(orders: Orders, found: Control) -> bool:
     """Whether a document found somewhere is what we say: version, settings, and nothing of our list missing."""
     theirs = {canonical(one.prefix) for one in found.opt_outs.added}
-    return _settings(document(orders)) == _settings(found) and theirs.issuperset(one.prefix for one in orders.opt_outs)
+    return _same(orders, found) and theirs.issuperset(one.prefix for one in orders.opt_outs)
 
 
 def is_foreign(orders: Orders, given: Orders | None, found: Control) -> bool:
     """Whether somebody else wrote it, or we did and have forgotten. `given` is what we gave under its version."""
     if found.version == 0:
         return False
-    if given is None or _settings(document(given)) != _settings(found):
+    if given is None or not _same(given, found):
         return True
     return found.version == orders.version and not holds(orders, found)
 
@@ -153,6 +162,11 @@ def caution(orders: Orders, found: Control) -> Change:
         rates=lower,
         opt_out=tuple(one for one in found.opt_outs.added if canonical(one.prefix) not in known),
     )
+
+
+def _same(orders: Orders, found: Control) -> bool:
+    """Whether the settings are equal; an input of an older version passes the digest over."""
+    return _settings(document(orders)) == _settings(found) and found.agent_sha256 in {None, orders.agent_sha256}
 
 
 def _settings(control: Control) -> tuple[object, ...]:

@@ -10,14 +10,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from hopmap.client import Client, Endpoint, Response
+from hopmap.wire.control import MAX_AGENT_BYTES
 from hopmap.wire.service_info import ServiceInfo
-from manager.gateway.admin import admin_app
+from manager.gateway.admin import Inside, admin_app
 from manager.gateway.app import Doorkeeper, Parts, gateway_app
 from manager.gateway.heartbeats import Heartbeats
+from manager.gateway.programs import Programs
 from manager.gateway.relay import Relay
 from manager.gateway.standby import ControlFile
 from manager.gateway.upstream import Upstream
@@ -122,19 +125,21 @@ class Gateway:
 
         log = SecurityLog(None, lambda: "", self.said.append)
         self.parts = Parts(
-            self.keys, Heartbeats(), relay("input", inputs, "/"), relay("output", outputs, "/results"), log, time.time,
-            ControlFile(self.control),
+            self.keys, Heartbeats(), relay("input", inputs, "/"), relay("output", outputs, "/results"), log,
+            Programs(folder / "agents"), time.time, ControlFile(self.control),
         )  # fmt: skip
         service = Service(ServiceInfo("gateway", "1", "gateway-1"), dict, lambda: None)
         apps = {
             "g.sock": gateway_app(service, self.parts, Doorkeeper(self.parts, 1.0, burst), 1_000_000),
             "own.sock": admin_app(
-                service, self.keys, self.parts.heartbeats, lambda name, node: log.event("", name, node), time.time
+                service,
+                Inside(self.keys, self.parts.heartbeats, self.parts.programs, partial(log.event, ""), time.time),
             ),
         }
         self.url, self.own = (f"unix://{folder}/{name}" for name in apps)
         for name, app in apps.items():
-            bounds = listen.Bounds(threads=32, connections=1000, body_bytes=1_000_000)
+            largest = 1_000_000 if name == "g.sock" else MAX_AGENT_BYTES
+            bounds = listen.Bounds(threads=32, connections=1000, body_bytes=largest)
             listen.Listener(app, listen.Address(unix=str(folder / name)), bounds, behind_proxy=name == "g.sock").start()
 
     def call(

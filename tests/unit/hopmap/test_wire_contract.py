@@ -171,6 +171,7 @@ controls = st.builds(
         st.lists(prefixes, max_size=3).map(tuple),
     ),
     agent_version=st.none() | names,
+    agent_sha256=st.none() | st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
 )
 infos = st.builds(
     service_info.ServiceInfo, tokens, words, names, st.lists(tokens, max_size=3).map(tuple), st.integers(1, 99)
@@ -380,6 +381,8 @@ def test_a_fault_in_a_batch_is_told_with_its_place() -> None:
         ("control", ("opt_outs", "added"), ["192.0.2.0/33"], "opt_outs.added[0]: '192.0.2.0/33' has no prefix length"),
         ("control", ("opt_outs", "removed"), [7], "opt_outs.removed[0]: must be text, not a number"),
         ("control", ("rates", "packets_per_second"), -1, "rates.packets_per_second: must be from 0 to"),
+        ("control", ("agent_sha256",), "AB" * 32, "agent_sha256: must be a SHA-256 digest: 64 hex digits"),
+        ("control", ("agent_sha256",), 7, "agent_sha256: must be a SHA-256 digest: 64 hex digits"),
         ("targets", ("targets", 0, "lease_seconds"), 1e9, "targets[0].lease_seconds: must be from 0 to 86400"),
     ],
 )

@@ -19,6 +19,10 @@ def test_a_change_at_a_time() -> None:
     second = after(first, Change(resume=frozenset({"a1"}), rates={"packets_per_second": 2.0}), 2)
     third = after(second, Change(stop=False, agent_version="0.2.0"), 3)
     fourth = after(third, Change(agent_version=""), 9)
+    with_file = after(third, Change(agent_version="0.3.0", agent_sha256="ab" * 32), 4)
+    assert (document(with_file).agent_version, document(with_file).agent_sha256) == ("0.3.0", "ab" * 32)
+    assert after(with_file, Change(agent_version=""), 5).agent_sha256 is None
+    assert after(with_file, Change(stop=True), 5).agent_sha256 == "ab" * 32
     assert (first.stop, first.paused) == (True, {"a1", "a2"})
     assert (second.stop, second.paused, second.rates) == (True, {"a2"}, {"packets_per_second": 2.0})
     assert (third.stop, third.agent_version, third.rates) == (False, "0.2.0", second.rates)
@@ -96,6 +100,7 @@ GIVEN = {6: BEFORE, 7: OURS}
         (lambda found: replace(found, rates={}), False, True),
         (lambda found: replace(found, paused=("a1",)), False, True),
         (lambda found: replace(found, agent_version="9"), False, True),
+        (lambda found: replace(found, agent_sha256="cd" * 32), False, True),
         (lambda _: document(BEFORE), False, False),
         (lambda _: replace(document(BEFORE), stop=True), False, True),
         (lambda found: replace(found, version=5), False, True),
