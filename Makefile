@@ -46,6 +46,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/yamllint --strict .
+	PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint -q
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
@@ -83,6 +84,6 @@ soak: $(VENV)/.installed-run
 	$(BIN)/python benchmarks/soak.py --minutes $(SOAK_MINUTES)
 
 clean:
-	rm -rf $(VENV) hopmap-agent.pyz hopmap-data input_state output_data dist build htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) .wheelhouse .ansible hopmap-agent.pyz hopmap-data input_state output_data dist build htmlcov .coverage .coverage.* \
 	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
