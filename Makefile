@@ -5,6 +5,7 @@
 #   make test     install, then every gate and every test with coverage (about 8 minutes on 2 cores)
 #   make faults   kills, full disks, damage, bad input, cut-off parts (about 7 minutes on 2 cores)
 #   make faults-full  the same at full size, with the benchmarks of the services (tests/faults/README.md)
+#   make molecule  the playbooks on booted Debian hosts, a scenario after the other (SCENARIOS="default fleet")
 #   make bench    the table of figures (about 8 minutes)
 #   make agent    the agent as one file for any Linux with Python 3.11: hopmap-agent.pyz
 #   make soak     everything for a long time, watched for growth (SOAK_MINUTES=120)
@@ -17,8 +18,9 @@ WORLD ?= lab
 CONTACT ?=
 UP_FLAGS ?=
 SOAK_MINUTES ?= 120
+SCENARIOS ?= $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 
-.PHONY: up agent check test faults lint types layers unit bench soak clean help tools
+.PHONY: up agent check test faults molecule lint types layers unit bench soak clean help tools
 
 help:
 	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +38,10 @@ $(VENV)/.installed-dev: $(BIN)/python pyproject.toml hopmap/__init__.py
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --dest $(VENV)/wheels icmplib PyYAML
 	@touch $@ $(VENV)/.installed-run
 
+$(VENV)/.installed-deploy: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[deploy]'
+	@touch $@
+
 up: $(VENV)/.installed-run
 	@$(BIN)/hopmap up --world $(WORLD) $(if $(CONTACT),--contact '$(CONTACT)') $(UP_FLAGS)
 
@@ -46,7 +52,6 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/yamllint --strict .
-	PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint -q
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
@@ -77,6 +82,9 @@ faults-full: $(VENV)/.installed-dev tools
 	  $(BIN)/pytest -s -v --durations=30 tests/faults tests/unit/services/input/test_serving.py tests/unit/services/input/test_records.py 2>faults.log
 	$(BIN)/python -m benchmarks input_serving output_ingest
 
+molecule: $(VENV)/.installed-deploy tools
+	molecule/test $(SCENARIOS)
+
 bench: $(VENV)/.installed-dev tools
 	$(BIN)/python -m benchmarks
 
@@ -84,6 +92,6 @@ soak: $(VENV)/.installed-run
 	$(BIN)/python benchmarks/soak.py --minutes $(SOAK_MINUTES)
 
 clean:
-	rm -rf $(VENV) .wheelhouse .ansible hopmap-agent.pyz hopmap-data input_state output_data dist build htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) hopmap-agent.pyz hopmap-data input_state output_data dist build htmlcov .coverage .coverage.* \
 	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -15,6 +15,12 @@ wrk wrk
 chromium chromium
 promtool prometheus
 fail2ban-server fail2ban
+systemd-nspawn systemd-container
+mmdebstrap mmdebstrap
+apt-ftparchive apt-utils
+nft nftables
+nc netcat-openbsd
+ssh openssh-client
 caddy caddy
 pebble pebble
 LIST

@@ -27,7 +27,7 @@ EXAMPLES = """\
 """
 ABOUT = """\
 Install this one file as the service hopmap-agent, or bring an older one up to date. What is not given
-by a flag is asked. An existing config.yaml is kept; nothing is replaced before the new has been checked."""
+by a flag is asked. Existing settings are kept; nothing is replaced before the new has been checked."""
 _PERMISSION = """\
 yes
 Said at the installation on {day}: the provider of this machine's line permits probing (pings and traceroutes).
@@ -61,6 +61,9 @@ class Task(NamedTuple):
 def run(argv: list[str]) -> int:
     """Install. Exit code 0 when it is there and runs."""
     given = _flags().parse_args(argv)
+    if given.print_unit:
+        sys.stdout.write(unit_text(given.print_unit, with_token=given.token_file is not None))
+        return 0
     today = datetime.now(UTC).date().isoformat()
     return install(Task(given, Layout(given.root), LiveSystem(given.root), Path(sys.argv[0]), ask_here, today))
 
@@ -79,6 +82,8 @@ def _flags() -> argparse.ArgumentParser:
                        help="whether the provider of this line permits probing (asked); recorded")  # fmt: skip
     flags.add_argument("--token-file", type=Path, metavar="FILE", help="the token for the services; copied")
     flags.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
+    flags.add_argument("--print-unit", metavar="PYTHON",
+                       help="print the unit for this interpreter and end")  # fmt: skip
     flags.add_argument("--root", type=Path, default=Path("/"), metavar="DIR",
                        help="prepare the tree of another machine; starts nothing")  # fmt: skip
     return flags
@@ -178,7 +183,7 @@ def _permission(task: Task) -> bytes:
 
 
 def _settings(task: Task) -> bytes:
-    """config.yaml as it stands, or a new one out of flags and answers."""
+    """agent.yaml as it stands, or a new one out of flags and answers."""
     given, path = task.given, task.layout.config
     if path.exists():
         kept = config.build(AgentSettings, config.read_file(AgentSettings, path))

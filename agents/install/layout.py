@@ -20,7 +20,7 @@ class Layout(NamedTuple):
     @property
     def config(self) -> Path:
         """The settings, for people to edit."""
-        return self.root / "etc/hopmap/config.yaml"
+        return self.root / "etc/hopmap/agent.yaml"
 
     @property
     def token(self) -> Path:

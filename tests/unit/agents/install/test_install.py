@@ -88,7 +88,7 @@ def test_everything_is_where_it_belongs(tmp_path: Path, installed: Installer, pr
     root = tmp_path / "root"
     assert set(tree(root)) == {
         "usr/local/lib/hopmap/hopmap-agent.pyz",
-        "etc/hopmap/config.yaml",
+        "etc/hopmap/agent.yaml",
         "etc/hopmap/line-permits-probing",
         f"etc/systemd/system/{UNIT}",
     }
@@ -96,7 +96,7 @@ def test_everything_is_where_it_belongs(tmp_path: Path, installed: Installer, pr
     assert (
         (root / "etc/hopmap/line-permits-probing").read_text().startswith("yes\nSaid at the installation on 2026-11-23")
     )
-    assert "contact: mailto:you@example.org" in (root / "etc/hopmap/config.yaml").read_text()
+    assert "contact: mailto:you@example.org" in (root / "etc/hopmap/agent.yaml").read_text()
     assert listening.told == [("systemctl", "enable", UNIT)]
 
 
@@ -112,7 +112,7 @@ def test_again_changes_nothing(tmp_path: Path, installed: Installer, capsys: pyt
 def test_a_config_that_is_there_is_kept_and_checked(
     tmp_path: Path, installed: Installer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = tmp_path / "root/etc/hopmap/config.yaml"
+    kept = tmp_path / "root/etc/hopmap/agent.yaml"
     kept.parent.mkdir(parents=True)
     kept.write_text("packets_per_second: 5\n")
     installed()
@@ -136,7 +136,7 @@ def test_questions_are_asked_for_what_no_flag_says(tmp_path: Path, installed: In
     installed(ask, input=None, output=None, contact=None, line_permits_probing=None)
     assert "permit probing" in asked[0]
     assert len(asked) == 4
-    assert "contact: https://example.org/probing" in (tmp_path / "root/etc/hopmap/config.yaml").read_text()
+    assert "contact: https://example.org/probing" in (tmp_path / "root/etc/hopmap/agent.yaml").read_text()
 
 
 @pytest.mark.parametrize(
