@@ -1,6 +1,6 @@
 """The manager's application: every page behind the gate, the files they load, and the headers of them all."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -77,10 +77,12 @@ def manager_app(
     ):
         pages.install(app)
 
+    app.error_handler[int(HTTPStatus.NOT_FOUND)] = _nothing_there(paper, app.default_error_handler)
+
     @app.get("/", scope=auth.OPEN, role="viewer", page=True)  # type: ignore[untyped-decorator] # bottle has no types
     def overview_page() -> bottle.HTTPResponse:
         value, _, _ = latest.get()
-        return paper.page("overview.html", it=value, **_WORDS)
+        return paper.page("overview.html", it=value)
 
     @app.get("/api/v1/overview", scope=auth.OPEN, role="viewer")  # type: ignore[untyped-decorator] # bottle has no types
     def overview_json() -> bottle.HTTPResponse:
@@ -103,6 +105,22 @@ def manager_app(
     return app
 
 
+_ErrorPage = Callable[[bottle.HTTPError], Any]
+
+
+def _nothing_there(paper: Paper, otherwise: _ErrorPage) -> _ErrorPage:
+    """What is told where nothing is: a page to those who read pages, JSON to the others."""
+
+    def told(error: bottle.HTTPError) -> Any:
+        if "text/html" not in bottle.request.environ.get("HTTP_ACCEPT", ""):
+            return otherwise(error)
+        page = paper.error(HTTPStatus.NOT_FOUND, "There is no such page: the address may be mistyped, or old.", {})
+        bottle.response.content_type = page.content_type
+        return page.body
+
+    return told
+
+
 class _Latest:
     """The overview of the newest round, made once a round: its value, its bytes, its ETag."""
 
@@ -120,18 +138,3 @@ class _Latest:
         found = value, content, f'"{view.number}-{view.at:.3f}"'
         self._made = view.number, found
         return found
-
-
-def grouped(value: float | None) -> str:
-    """A number for people: 12,345, 3.2; a dash for what is not known."""
-    if value is None:
-        return "\u2013"
-    return f"{value:,.1f}" if isinstance(value, float) and value < 100 else f"{round(value):,}"
-
-
-def milliseconds(value: float | None) -> str:
-    """An RTT for people."""
-    return "\u2013" if value is None else f"{value:,.1f} ms"
-
-
-_WORDS: Mapping[str, Any] = {"grouped": grouped, "milliseconds": milliseconds}

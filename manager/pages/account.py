@@ -36,13 +36,20 @@ class AccountPages:
         )
         app.post("/account/recovery", scope=auth.OPEN, role="viewer", page=True, confirmed=True)(self.recovery)
 
-    def _page(self, code: int = HTTPStatus.OK, *, wrong: str = "", done: str = "") -> bottle.HTTPResponse:
+    def _page(self, code: int = HTTPStatus.OK, **said: str) -> bottle.HTTPResponse:
+        """The account; `said` is what is told of a form: wrong, wrong_at, done."""
         who = visitor()
         assert who.user is not None
         assert who.session is not None
         found = self._door.sessions.of(who.user.name)
-        values = {"user": who.user, "sessions": found, "here": who.session.mark, "by_link": self._door.by_link}
-        return self._paper.page("account.html", code, wrong=wrong, done=done, **values)
+        values = {
+            "user": who.user,
+            "sessions": found,
+            "here": who.session.mark,
+            "now": self._door.clocks.now(),
+            "by_link": self._door.by_link,
+        }
+        return self._paper.page("account.html", code, **said, **values)
 
     def _change(self, did: str, **fields: Any) -> None:
         name = own(self._door).name
@@ -64,9 +71,9 @@ class AccountPages:
 
     def password(self) -> bottle.HTTPResponse:
         fields, who, user = form(), visitor(), own(self._door)
-        wrong = new_password_fault(user.name, fields.get("password", ""), fields.get("again", ""))
-        if wrong:
-            return self._page(HTTPStatus.BAD_REQUEST, wrong=wrong)
+        fault = new_password_fault(user.name, fields.get("password", ""), fields.get("again", ""))
+        if fault:
+            return self._page(HTTPStatus.BAD_REQUEST, wrong=fault[1], wrong_at=fault[0])
         fresh = self._door.accounts.hash(fields["password"])
         self._change("password_changed", password=fresh)
         assert who.session is not None

@@ -1,7 +1,7 @@
 """The fleet for people: every node and how it does, one node with its history, and the forms that steer them."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -10,11 +10,13 @@ import bottle
 from hopmap.wire import decode
 from manager.auth.gate import form, redirect, visitor
 from manager.fleet.core import node as nodes
-from manager.fleet.core.condition import ASKING, BAD
 from manager.fleet.core.node import Node, Unfit
 from manager.fleet.core.orders import RATES, Change, NotPossible
 from manager.fleet.fleet import Fleet
 from manager.fleet.polling import Known
+from manager.pages import fleet_list
+from manager.pages.fleet_list import STATES
+from manager.pages.fleet_view import agent_id, bars, numbers, overview, shown_node
 from manager.pages.paper import Paper
 from services.chassis import auth
 from services.chassis.app import JSON
@@ -22,7 +24,6 @@ from services.chassis.problem import Problem
 
 _HIGHEST_RATE = 1_000_000.0
 _DAY = 86_400.0
-_ORDER = {"silent": 0, "failing": 1, "lagging": 2, "asking": 3, "ok": 4, "off": 5}
 
 
 class FleetPages:
@@ -52,11 +53,11 @@ class FleetPages:
         app.post("/fleet/rates", role="operator", **page)(self.rates)
         app.post("/fleet/do/<action>", role="operator", **page)(self.act)
 
-    def _page(
-        self, code: int = HTTPStatus.OK, *, wrong: str = "", done: str = "", url: str = ""
-    ) -> bottle.HTTPResponse:
+    def _page(self, code: int = HTTPStatus.OK, **said: Any) -> bottle.HTTPResponse:
+        """All nodes, or those that the query wants; `said` is what is told of a form: wrong, wrong_at, typed, done."""
         shown = overview(self._fleet)
-        return self._paper.page("fleet.html", code, wrong=wrong, done=done, url=url, it=shown, rates=RATES, **_WORDS)
+        listed = fleet_list.chosen(shown["nodes"], _wanted())
+        return self._paper.page("fleet.html", code, it=shown, listed=listed, rates=RATES, states=STATES, **said)
 
     def all(self) -> bottle.HTTPResponse:
         return self._page()
@@ -68,25 +69,28 @@ class FleetPages:
     def one(self, node_id: str) -> bottle.HTTPResponse:
         return self._node_page(self._node(node_id))
 
-    def _node_page(self, node: Node, code: int = HTTPStatus.OK, *, wrong: str = "", done: str = "") -> Any:
+    def _node_page(self, node: Node, code: int = HTTPStatus.OK, **said: Any) -> bottle.HTTPResponse:
         now = self._fleet.clocks.now()
-        hours = self._fleet.store.of(node.id, "hour", now - 7 * _DAY)
+        shown = shown_node(self._fleet, node, self._fleet.polling.known().get(node.id, Known()), {})
         values = {
             "node": node,
-            "it": shown_node(self._fleet, node, self._fleet.polling.known().get(node.id, Known()), {}),
+            "it": shown,
+            "at": now,
+            "numbers": numbers(node.kind, shown["numbers"]),
             "minutes": bars(self._fleet.store.of(node.id, "minute", now - _DAY), now, 900, 96),
-            "hours": hours[-168:],
+            "hours": self._fleet.store.of(node.id, "hour", now - _DAY),
         }
-        return self._paper.page("fleet_node.html", code, wrong=wrong, done=done, **values, **_WORDS)
+        return self._paper.page("fleet_node.html", code, **values, **said)
 
     def register(self) -> bottle.HTTPResponse:
         fields = form()
-        url = fields.get("url", "")
         try:
-            node = self._fleet.register(_by(), url, fields.get("token", ""))
+            node = self._fleet.register(_by(), fields.get("url", ""), fields.get("token", ""))
         except Unfit as unfit:
-            return self._page(HTTPStatus.BAD_REQUEST, wrong=str(unfit), url=url[:300])
-        return self._page(done=f"{node.name} is registered: it is an {node.kind} service, and is asked from now on.")
+            at = unfit.field if unfit.field == "token" else "url"
+            return self._page(HTTPStatus.BAD_REQUEST, wrong=str(unfit), wrong_at=at, typed=fields)
+        article = "an" if node.kind[:1] in "aeiou" else "a"
+        return self._page(done=f"{node.name} is registered: it is {article} {node.kind}, and is asked from now on.")
 
     def stop(self) -> bottle.HTTPResponse:
         return self._steer(Change(stop=True), "Stop is told: no agent that can be reached probes any more in 30 s.")
@@ -100,9 +104,8 @@ class FleetPages:
             text = fields.get(name, "").strip()
             rate = _rate(text)
             if text and rate is None:
-                return self._page(
-                    HTTPStatus.BAD_REQUEST, wrong=f"A rate is a number from 0.001 to {_HIGHEST_RATE:,.0f}."
-                )
+                wrong = f"A rate is a number from 0.001 to {_HIGHEST_RATE:,.0f}."
+                return self._page(HTTPStatus.BAD_REQUEST, wrong=wrong, wrong_at=name, typed=fields)
             if rate is not None:
                 found[name] = rate
         return self._steer(Change(rates=found), "The rates are told; agents obey whatever is less, theirs or these.")
@@ -122,7 +125,8 @@ class FleetPages:
         try:
             done = made(node)
         except (Unfit, NotPossible) as unfit:
-            return self._node_page(node, HTTPStatus.BAD_REQUEST, wrong=str(unfit))
+            said = {"wrong": str(unfit), "wrong_at": getattr(unfit, "field", ""), "typed": form()}
+            return self._node_page(node, HTTPStatus.BAD_REQUEST, **said)
         left = self._fleet.registry.get(node.id)
         return redirect("/fleet") if left is None else self._node_page(left, done=done)
 
@@ -144,11 +148,11 @@ class FleetPages:
         return "Kept."
 
     def _pause(self, node: Node) -> str:
-        self._fleet.steering.change(_by(), Change(pause=frozenset({_agent(node)})))
+        self._fleet.steering.change(_by(), Change(pause=frozenset({agent_id(node)})))
         return f"{node.name} is told to pause."
 
     def _resume(self, node: Node) -> str:
-        self._fleet.steering.change(_by(), Change(resume=frozenset({_agent(node), node.instance, node.name})))
+        self._fleet.steering.change(_by(), Change(resume=frozenset({agent_id(node), node.instance, node.name})))
         return f"{node.name} may go on."
 
     def _watch(self, node: Node) -> str:
@@ -168,83 +172,6 @@ class FleetPages:
         return f"{node.name} is removed."
 
 
-def overview(fleet: Fleet) -> dict[str, Any]:
-    """All that the page of the fleet shows, and its JSON."""
-    known, now = fleet.polling.known(), fleet.clocks.now()
-    sums, orders, standings = fleet.store.sums(now - _DAY), fleet.steering.orders, fleet.couriers.standings
-    listed = [
-        shown_node(fleet, node, known.get(node.id, Known()), sums.get(node.id, {})) for node in fleet.registry.all()
-    ]
-    listed.sort(key=lambda one: (_ORDER.get(one["state"], 9), one["kind"], one["name"]))
-    names = {node.id: node.name for node in fleet.registry.all()}
-    return {
-        "at": now,
-        "nodes": listed,
-        "counts": {state: sum(one["state"] == state for one in listed) for state in _ORDER},
-        "orders": {
-            "version": orders.version,
-            "stop": orders.stop,
-            "paused": sorted(orders.paused),
-            "rates": dict(orders.rates),
-            "opt_outs": len(orders.opt_outs),
-            "agent_version": orders.agent_version,
-        },
-        "told": [
-            {"input": names.get(node_id, node_id), "version": one.version, "problem": one.problem}
-            for node_id, one in sorted(standings.items())
-        ],
-    }
-
-
-def shown_node(fleet: Fleet, node: Node, known: Known, sums: Mapping[str, float]) -> dict[str, Any]:
-    """One node as people want to see it; what is not known is null."""
-    reading, condition = known.reading, known.condition
-    numbers = reading.numbers if reading else {}
-    last = known.last
-    missed = last is not None and bool(last.silent) and condition.state not in BAD
-    return {
-        "id": node.id,
-        "name": node.name,
-        "kind": node.kind,
-        "url": node.url,
-        "tags": list(node.tags),
-        "state": condition.state if node.watched else "off",
-        "since": condition.since if condition.state != ASKING else None,
-        "why": condition.why or ("It did not answer the last time." if missed else ""),
-        "version": reading.version if reading else "",
-        "seen": known.seen or None,
-        "paused": bool({node.name, node.instance, _agent(node)} & fleet.steering.orders.paused),
-        "halted": bool(reading and reading.flags & {"halted", "quiet"}),
-        "offset_seconds": reading.offset if reading else None,
-        "unsure_seconds": reading.unsure if reading else None,
-        "data_used": numbers.get("used") if numbers.get("budget") else None,
-        "data_budget": numbers.get("budget") or None,
-        "waiting": numbers.get("waiting"),
-        "numbers": dict(numbers),
-        "day": {name: sums.get(name, 0.0) for name in ("work", "hops", "packets", "bytes")},
-        "well_percent": round(100 * sums["good"] / sums["polls"], 1) if sums.get("polls") else None,
-    }
-
-
-def bars(rows: list[dict[str, float]], now: float, span: float, most: int) -> list[str]:
-    """The last spans of time as words: ok, some, bad, or none where nobody asked."""
-    polls, good, first = [0.0] * most, [0.0] * most, now - span * most
-    for row in rows:
-        place = int((row["t"] - first) // span)
-        if 0 <= place < most:
-            polls[place] += row["polls"]
-            good[place] += row["good"]
-    return [
-        "none" if not asked else "ok" if well == asked else "some" if well else "bad"
-        for asked, well in zip(polls, good, strict=True)
-    ]
-
-
-def _agent(node: Node) -> str:
-    """What control pauses a node by: the instance id, which nobody can choose."""
-    return node.instance or node.name
-
-
 def _rate(text: str) -> float | None:
     try:
         found = float(text) if text.isascii() and len(text) <= 20 else math.nan
@@ -253,25 +180,15 @@ def _rate(text: str) -> float | None:
     return found if 0.001 <= found <= _HIGHEST_RATE else None
 
 
+def _wanted() -> fleet_list.Wanted:
+    """Which nodes the query asks for; all of them in the answer to a form."""
+    if bottle.request.method == "POST":
+        return fleet_list.Wanted()
+    names = ("q", "state", "type", "page")
+    return fleet_list.read({name: bottle.request.query.getunicode(name) or "" for name in names})
+
+
 def _by() -> str:
     found = visitor().user
     assert found is not None
     return found.name
-
-
-def ago(seconds: float) -> str:
-    """A span for people."""
-    for size, word in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {word}"
-    return f"{max(0.0, seconds):.0f} s"
-
-
-def size(count: float | None) -> str:
-    """Bytes for people."""
-    if count is None:
-        return "\u2013"
-    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"
-
-
-_WORDS: Mapping[str, Any] = {"ago": ago, "size": size}

@@ -1,7 +1,6 @@
 """What every page is printed with: templates that escape by default, the frame around them, the headers."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from hopmap import __version__
 from manager.auth import gate
 from manager.auth.door import Visitor
 from manager.core import users
+from manager.pages import words
 
 _HTML = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"}
 
@@ -35,7 +35,10 @@ class Paper:
             version=__version__,
             visitor=visitor,
             may=users.may,
-            moment=moment,
+            words=words,
+            moment=words.moment,
+            ago=words.ago,
+            size=words.size,
             form_field=gate.FORM,
         )
         return bottle.HTTPResponse(html, code, _HTML)
@@ -46,8 +49,3 @@ class Paper:
         for name, value in headers.items():
             response.set_header(name, value)
         return response
-
-
-def moment(at: float) -> str:
-    """Seconds since 1970 for people: a day and a minute, in UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -34,9 +34,8 @@ class PeoplePages:
         app.post("/users/link", scope=auth.OPEN, role="admin", page=True, confirmed=True)(self.make_link)
         app.post("/users/<action>", scope=auth.OPEN, role="admin", page=True, confirmed=True)(self.change)
 
-    def _people_page(
-        self, code: int = HTTPStatus.OK, *, wrong: str = "", done: str = "", link: str = ""
-    ) -> bottle.HTTPResponse:
+    def _people_page(self, code: int = HTTPStatus.OK, **said: str) -> bottle.HTTPResponse:
+        """All users; `said` is what is told of a form: wrong, wrong_at, name and role as typed, done, a link."""
         now = self._door.clocks.now()
         values = {
             "people": self._door.accounts.all(),
@@ -44,7 +43,7 @@ class PeoplePages:
             "sessions": {user.name: len(self._door.sessions.of(user.name)) for user in self._door.accounts.all()},
             "roles": users.ROLES,
         }
-        return self._paper.page("users.html", code, wrong=wrong, done=done, link=link, **values)
+        return self._paper.page("users.html", code, **said, **values)
 
     def _by(self) -> str:
         found = visitor().user
@@ -83,7 +82,8 @@ class PeoplePages:
         name = users.folded(fields.get("name", ""))
         wrong = users.name_fault(name)
         if wrong:
-            return self._people_page(HTTPStatus.BAD_REQUEST, wrong=wrong)
+            typed = {"typed_name": fields.get("name", "")[:64], "typed_role": fields.get("role", "")}
+            return self._people_page(HTTPStatus.BAD_REQUEST, wrong=wrong, wrong_at="name", **typed)
         user = self._door.accounts.get(name)
         role = user.role if user else checked_role(fields.get("role", ""))
         token = self._door.links.make(self._by(), role, name, INVITED_SECONDS)

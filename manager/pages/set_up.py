@@ -51,13 +51,12 @@ class SetUpPages:
         token, password = fields.get("token", ""), fields.get("password", "")
         link = self.link_of(token)
         name = users.folded(fields.get("name", ""))
-        wrong = name_fault(link, name, self._door.accounts) or new_password_fault(
-            name, password, fields.get("again", "")
-        )
-        if wrong:
-            return self._paper.page(
-                "set_up.html", HTTPStatus.BAD_REQUEST, token=token, link=link, name=name, wrong=wrong
-            )
+        bad_name = name_fault(link, name, self._door.accounts)
+        fault = ("name", bad_name) if bad_name else new_password_fault(name, password, fields.get("again", ""))
+        if fault:
+            at, wrong = ("", fault[1]) if link.user and bad_name else fault
+            said = {"wrong": wrong, "wrong_at": at}
+            return self._paper.page("set_up.html", HTTPStatus.BAD_REQUEST, token=token, link=link, name=name, **said)
         return self.ask_code(token, self._door.links.begin(link, name, password), HTTPStatus.OK, "")
 
     def set_up_code(self) -> bottle.HTTPResponse:
@@ -81,11 +80,12 @@ class SetUpPages:
         return page
 
 
-def new_password_fault(name: str, password: str, again: str) -> str | None:
-    """Why a new password is not taken, or None."""
-    if password != again:
-        return "The two passwords differ: type the same one twice."
-    return passwords.fault(password, name)
+def new_password_fault(name: str, password: str, again: str) -> tuple[str, str] | None:
+    """Why a new password is not taken: the field of the form, a sentence; None for a good one."""
+    fault = passwords.fault(password, name)
+    if fault:
+        return "password", fault
+    return ("again", "The two passwords differ: type the same one twice.") if password != again else None
 
 
 def qr_svg(secret: str, name: str) -> str:

@@ -192,18 +192,6 @@ function plan() {
   if (!document.hidden && !state.paused) state.timer = setTimeout(poll, state.delay);
 }
 
-const themes = ["system", "dark", "light"];
-function theme(next) {
-  let current = document.documentElement.dataset.theme ?? "system";
-  if (next) {
-    current = themes[(themes.indexOf(current) + 1) % themes.length];
-    if (current === "system") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = current;
-    try { localStorage.setItem("theme", current); } catch { /* private mode: it holds for this page */ }
-  }
-  $("theme").textContent = `Theme: ${current}`;
-}
-
 function pause() {
   state.paused = !state.paused;
   $("pause").setAttribute("aria-pressed", String(state.paused));
@@ -219,16 +207,14 @@ function move(by) {
   rows[Math.min(rows.length - 1, Math.max(0, at + by))].focus();
 }
 
-const keys = { j: () => move(1), k: () => move(-1), p: pause, t: () => theme(true), "?": () => $("help").showModal() };
+const keys = { j: () => move(1), k: () => move(-1), p: pause, "?": () => $("help").showModal() };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("help").open) return;
   keys[event.key]?.();
 });
 $("pause").addEventListener("click", pause);
-$("theme").addEventListener("click", () => theme(true));
 $("keys").addEventListener("click", () => $("help").showModal());
 document.addEventListener("visibilitychange", () => { if (!document.hidden && !state.paused) poll(); else plan(); });
 setInterval(live, 1000);
 $("tools").hidden = false;
-theme(false);
 poll();

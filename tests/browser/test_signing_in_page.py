@@ -3,19 +3,17 @@
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pyotp
 import pytest
 
 from .conftest import free_port, wait_for
+from .person import fresh_code, set_up, sign_in
 
 pytestmark = pytest.mark.browser
-PASSWORD = "several words of nothing"
 
 
 @pytest.fixture
@@ -46,44 +44,6 @@ def page(browser: Any) -> Iterator[Any]:
     context.close()
 
 
-def fresh_code(secret: str, used: str) -> str:
-    """A code that was not used yet; waits for the next half minute where it must."""
-    otp = pyotp.TOTP(secret)
-    while otp.now() == used:
-        time.sleep(0.5)
-    return str(otp.now())
-
-
-def set_up(page: Any, link: str, look: Callable[[str], object] = lambda _: None) -> tuple[str, str, list[str]]:
-    """By keyboard alone, from the link to the overview: the secret, the code that was used, the recovery codes."""
-    page.goto(link)
-    look("set-up")
-    page.keyboard.type("alice")
-    for _ in range(2):
-        page.keyboard.press("Tab")
-        page.keyboard.type(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".qr svg")
-    look("authenticator")
-    secret = page.text_content(".key code").replace(" ", "")
-    code = pyotp.TOTP(secret).now()
-    page.keyboard.type(code)
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".codes")
-    look("codes")
-    codes = page.locator(".codes code").all_text_contents()
-    page.click("text=I have kept them")
-    page.wait_for_selector("#headline")
-    return secret, code, codes
-
-
-def sign_in(page: Any, code: str, name: str = "alice") -> None:
-    page.fill("input[name=name]", name)
-    page.fill("input[name=password]", PASSWORD)
-    page.fill("input[name=code]", code)
-    page.keyboard.press("Enter")
-
-
 def test_from_the_first_start_to_the_overview_and_back_in(page: Any, fresh: str) -> None:
     secret, used, codes = set_up(page, fresh)
     assert len(codes) == 10
@@ -96,7 +56,7 @@ def test_from_the_first_start_to_the_overview_and_back_in(page: Any, fresh: str)
     assert page.input_value("input[name=name]") == "alice"
     sign_in(page, codes[0])
     page.wait_for_selector("#headline")
-    page.click("nav >> text=alice")
+    page.click("nav >> text=Account")
     assert "9 recovery codes left" in page.text_content("main")
     page.click("nav >> text=Users")
     page.fill("section:has-text('Invite') input[name=name]", "bob")

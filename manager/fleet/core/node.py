@@ -13,7 +13,11 @@ _TOKEN = re.compile(r"[!-~]{16,256}")
 
 
 class Unfit(ValueError):
-    """Something that somebody typed can't be kept; the text says what and why."""
+    """Something that somebody typed can't be kept; the text says what and why, `field` where it stands in the form."""
+
+    def __init__(self, text: str, field: str = "") -> None:
+        super().__init__(text)
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def decode(record: bytes) -> Node:
 def read_name(text: str) -> str:
     """A node's name; Unfit for others. For an agent it is what control pauses it by."""
     if not _NAME.fullmatch(text.strip()):
-        raise Unfit("A name has 1 to 64 letters, digits, dots, dashes or underscores, a letter or digit first.")
+        raise Unfit("A name has 1 to 64 letters, digits, dots, dashes or underscores, a letter or digit first.", "name")
     return text.strip()
 
 
@@ -58,9 +62,9 @@ def read_tags(text: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(text.replace(",", " ").split()))
     wrong = next((one for one in found if not _TAG.fullmatch(one)), None)
     if wrong is not None:
-        raise Unfit("A tag has at most 32 lower-case letters, digits, dashes or underscores.")
+        raise Unfit("A tag has at most 32 lower-case letters, digits, dashes or underscores.", "tags")
     if len(found) > MOST_TAGS:
-        raise Unfit(f"A node has at most {MOST_TAGS} tags.")
+        raise Unfit(f"A node has at most {MOST_TAGS} tags.", "tags")
     return found
 
 
@@ -68,14 +72,14 @@ def read_notes(text: str) -> str:
     """Free text, its line ends made one kind."""
     found = text.replace("\r\n", "\n").strip()
     if len(found) > LONGEST_NOTES or any(one < " " and one not in "\n\t" for one in found):
-        raise Unfit(f"Notes have at most {LONGEST_NOTES} characters, and no control characters.")
+        raise Unfit(f"Notes have at most {LONGEST_NOTES} characters, and no control characters.", "notes")
     return found
 
 
 def read_token(text: str) -> str:
     """A service's token, or empty for none."""
     if text and not _TOKEN.fullmatch(text):
-        raise Unfit(f"A token has 16 to {LONGEST_TOKEN} printable characters without spaces.")
+        raise Unfit(f"A token has 16 to {LONGEST_TOKEN} printable characters without spaces.", "token")
     return text
 
 

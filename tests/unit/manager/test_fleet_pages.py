@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from html import escape
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from manager.fleet.core.orders import Change
 from manager.fleet.core.reading import Reading
 from manager.fleet.line import Answer, Silent
 from manager.fleet.metrics import FleetMetrics, targets
-from manager.pages.fleet import ago, bars, size
+from manager.pages.fleet_view import bars
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 HEALTH = {
@@ -166,6 +167,8 @@ def test_notes_tags_and_names(house: Any, operator: Any, node: Node, fields: dic
     status, why = told
     answer = operator.post("/fleet/do/change", {"node": node.id, **fields})
     assert (answer.status, why in answer.text) == (status, True)
+    if status == 400 and "longer than" not in why:
+        assert answer.text.count('class="fault"') == answer.text.count('aria-invalid="true"') == 1
     after = house.fleet.registry.get(node.id)
     assert (after == node) == (status == 400 or "token" in fields)
     if "token" in fields and status == 200:
@@ -220,6 +223,7 @@ def test_rates(house: Any, operator: Any, text: str, found: float | None) -> Non
 def test_rates_that_are_none(house: Any, operator: Any, text: str) -> None:
     answer = operator.post("/fleet/rates", {"per_prefix_per_second": text})
     assert (answer.status, "A rate is a number" in answer.text) == (400, True)
+    assert f'name="per_prefix_per_second" value="{escape(text[:20])}' in answer.text
     assert house.fleet.steering.orders.version == 0
 
 
@@ -286,9 +290,7 @@ def test_targets_for_prometheus(house: Any, operator: Any, node: Node) -> None:
     assert house.browser().get("/prometheus/targets").status == 401
 
 
-def test_words_for_people() -> None:
-    assert [ago(one) for one in (-3, 5, 90, 7200, 200_000)] == ["0 s", "5 s", "2 min", "2 h", "2 d"]
-    assert [size(one) for one in (None, 900, 2.5e6)] == ["\u2013", "0.9 kB", "2.5 MB"]
+def test_quarters_of_an_hour_as_words() -> None:
     rows = [{"t": 0, "polls": 2, "good": 2}, {"t": 60, "polls": 2, "good": 1}, {"t": 120, "polls": 1, "good": 0}]
     assert bars([*rows, {"t": 9_999, "polls": 1, "good": 1}], 240.0, 60.0, 4) == ["ok", "some", "bad", "none"]
     assert Condition().state == "asking"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from manager.app import HEADERS, grouped, milliseconds
+from manager.app import HEADERS
 from manager.history import Pace
 from manager.watch import Seen, View
 
@@ -104,6 +104,10 @@ def test_only_reading(get: Get) -> None:
         assert get("/login", method=method).status == 405
 
 
-def test_numbers_for_people() -> None:
-    assert [grouped(value) for value in (None, 0, 12345, 3.21, 250.4)] == ["\u2013", "0", "12,345", "3.2", "250"]
-    assert [milliseconds(value) for value in (None, 12.34)] == ["\u2013", "12.3 ms"]
+def test_a_page_for_people_where_nothing_is(get: Get) -> None:
+    page = get("/fleeet", accept="text/html,*/*")
+    assert (page.status, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no such page" in page.text
+    assert page.headers["content-security-policy"] == HEADERS["Content-Security-Policy"]
+    answer = get("/fleeet")
+    assert (answer.status, json.loads(answer.body)["error"]) == (404, "not_found")

@@ -141,7 +141,7 @@ def test_wrong_input_to_the_set_up(house: Any, changed: dict[str, str], text: st
 def test_an_invited_viewer_sees_and_no_more(house: Any, admin: Any) -> None:
     admin.get("/users")
     page = admin.post("/users/link", {"name": "Bob", "role": "viewer"})
-    assert "link until" in page.text
+    assert "invited until" in page.text
     bob = go_through(house, link_of(page.text), "bob")
     assert bob.get("/").status == 200
     assert bob.get("/users").status == 403
