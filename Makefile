@@ -19,6 +19,8 @@ CONTACT ?=
 UP_FLAGS ?=
 SOAK_MINUTES ?= 120
 SCENARIOS ?= $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+# a file of tests stays in one process, so that what it shares is made once
+SIDE_BY_SIDE := -n auto --dist loadfile
 
 .PHONY: up agent check test faults molecule lint types layers unit bench soak clean help tools
 
@@ -69,13 +71,13 @@ tools:
 
 test: $(VENV)/.installed-dev tools lint types layers
 	@rm -f .coverage .coverage.*
-	HYPOTHESIS_PROFILE=full scripts/in-sink.sh $(BIN)/coverage run -m pytest
+	HYPOTHESIS_PROFILE=full scripts/in-sink.sh $(BIN)/coverage run -m pytest $(SIDE_BY_SIDE)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='hopmap/wire/*,*/core/*,lab/world/*'
 
 faults: $(VENV)/.installed-dev tools
-	scripts/in-sink.sh $(BIN)/pytest tests/faults
+	scripts/in-sink.sh $(BIN)/pytest $(SIDE_BY_SIDE) tests/faults
 
 faults-full: $(VENV)/.installed-dev tools
 	HOPMAP_FAULT_ROUNDS=300 HOPMAP_FAULT_INPUTS=100000 HYPOTHESIS_PROFILE=full scripts/in-sink.sh \

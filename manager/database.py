@@ -34,10 +34,12 @@ class Transaction:
         return self._database
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if kind is None:
-            self._run("COMMIT")
-            return
-        self._undo()
+        try:
+            if kind is None:
+                self._run("COMMIT")
+        finally:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
         if isinstance(error, sqlite3.Error):
             raise OSError(f"{self._fault}: {error}") from error
 
@@ -45,9 +47,4 @@ class Transaction:
         try:
             self._database.execute(statement)
         except sqlite3.Error as error:
-            self._undo()
             raise OSError(f"{self._fault}: {error}") from error
-
-    def _undo(self) -> None:
-        if self._database.in_transaction:
-            self._database.execute("ROLLBACK")

@@ -8,6 +8,7 @@ while read -r program package; do
 done <<LIST
 ip iproute2
 ping iputils-ping
+tcpdump tcpdump
 traceroute traceroute
 fping fping
 scamper scamper
