@@ -40,10 +40,6 @@ $(VENV)/.installed-dev: $(BIN)/python pyproject.toml hopmap/__init__.py
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --dest $(VENV)/wheels icmplib PyYAML
 	@touch $@ $(VENV)/.installed-run
 
-$(VENV)/.installed-deploy: $(VENV)/.installed-dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[deploy]'
-	@touch $@
-
 up: $(VENV)/.installed-run
 	@$(BIN)/hopmap up --world $(WORLD) $(if $(CONTACT),--contact '$(CONTACT)') $(UP_FLAGS)
 
@@ -54,6 +50,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/yamllint --strict .
+	PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint -q
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
@@ -84,7 +81,7 @@ faults-full: $(VENV)/.installed-dev tools
 	  $(BIN)/pytest -s -v --durations=30 tests/faults tests/unit/services/input/test_serving.py tests/unit/services/input/test_records.py 2>faults.log
 	$(BIN)/python -m benchmarks input_serving output_ingest
 
-molecule: $(VENV)/.installed-deploy tools
+molecule: $(VENV)/.installed-dev tools
 	molecule/test $(SCENARIOS)
 
 bench: $(VENV)/.installed-dev tools
@@ -94,6 +91,6 @@ soak: $(VENV)/.installed-run
 	$(BIN)/python benchmarks/soak.py --minutes $(SOAK_MINUTES)
 
 clean:
-	rm -rf $(VENV) hopmap-agent.pyz hopmap-data input_state output_data dist build htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) .wheelhouse .ansible hopmap-agent.pyz hopmap-data input_state output_data dist build htmlcov .coverage .coverage.* \
 	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
