@@ -12,6 +12,7 @@ from hopmap.wire import decode
 from manager import static_files
 from manager.auth.door import Door
 from manager.auth.gate import PUBLIC, Gate
+from manager.dyfi.updater import Updater
 from manager.fleet.fleet import Fleet
 from manager.networks import Networks
 from manager.pages import overview
@@ -19,6 +20,7 @@ from manager.pages.account import AccountPages
 from manager.pages.fleet import FleetPages
 from manager.pages.fleet_scrape import ScrapePages
 from manager.pages.login import LoginPages
+from manager.pages.name import NamePages
 from manager.pages.paper import Paper
 from manager.pages.people import PeoplePages
 from manager.pages.set_up import SetUpPages
@@ -55,12 +57,19 @@ class Site:
 
 
 def manager_app(
-    service: Service, view: Callable[[], View], networks: Networks, door: Door, site: Site, *, fleet: Fleet
+    service: Service,
+    view: Callable[[], View],
+    networks: Networks,
+    door: Door,
+    site: Site,
+    *,
+    fleet: Fleet,
+    updater: Updater | None = None,
 ) -> bottle.Bottle:
     """The application; `view` gives the newest round of the watch."""
     app = make_app(service)
     static = static_files.load(_HERE / "static")
-    paper = Paper(_HERE / "templates", f"/static/{static.digest}")
+    paper = Paper(_HERE / "templates", f"/static/{static.digest}", named=updater is not None)
     gate = Gate(door, site.domain, paper.error)
     latest = _Latest(view, networks)
 
@@ -74,6 +83,7 @@ def manager_app(
         PeoplePages(door, gate, paper, site.url),
         FleetPages(fleet, paper),
         ScrapePages(fleet, site.domain),
+        NamePages(door, paper, updater),
     ):
         pages.install(app)
 

@@ -14,6 +14,7 @@ from manager.app import Site, manager_app
 from manager.auth import opening
 from manager.config import ManagerSettings
 from manager.core.front import PAGES_BYTES
+from manager.dyfi.opening import open_updater
 from manager.fleet.metrics import FleetMetrics
 from manager.fleet.opening import open_fleet
 from manager.holding import held
@@ -64,7 +65,10 @@ def _serve(settings: ManagerSettings, where: list[listen.Address]) -> int:
     site = Site((settings.domain or "").lower(), settings.site())
     fleet = open_fleet(settings, state_dir, door, site.url)
     service.registry.register(FleetMetrics(fleet))
-    app = manager_app(service, lambda: watch.view, Networks(asn.load()), door, site, fleet=fleet)
+    updater = open_updater(settings, config.environment(), door, fleet)
+    if updater is not None:
+        service.registry.register(updater)
+    app = manager_app(service, lambda: watch.view, Networks(asn.load()), door, site, fleet=fleet, updater=updater)
     bounds = listen.Bounds(body_bytes=PAGES_BYTES)
     listeners = [listen.Listener(app, address, bounds, behind_proxy=bool(site.domain)) for address in where]
     words = opening.first_words(door, site.url)
@@ -75,8 +79,12 @@ def _serve(settings: ManagerSettings, where: list[listen.Address]) -> int:
         write_whole(link, f"{site.url}/in?token={door.link_token}\n".encode())
     watch.start()
     fleet.start()
+    if updater is not None:
+        updater.start()
 
     def close() -> None:
+        if updater is not None:
+            updater.close()
         watch.close()
         fleet.close()
         door.sessions.close()

@@ -37,6 +37,14 @@ class ManagerSettings:
     acme_root: str | None = setting(None, "root certificate (PEM) of an authority of your own, for its directory")
     caddy_storage: str = setting(front.STORAGE, "where the TLS front keeps keys and certificates, and its own socket")
     gateway_unix: str | None = setting(None, "socket of the gateway, to which the TLS front hands /gateway/")
+    dyfi_user: str | None = setting(
+        None,
+        "user (mail address) at dy.fi, which keeps the domain pointing here; its password is DYFI_PASS",
+        env="DYFI_USER",
+    )
+    dyfi_url: str = setting("https://www.dy.fi/nic/update", "where dy.fi takes updates")
+    address_url: str = setting("http://checkip.dy.fi/", "what tells this machine's public address")
+    dyfi_seconds: float = setting(300.0, "how often that address is looked at", low=1, high=3600)
     sign_in: str = setting(
         "password", "password (with a code), or link: on this machine, by the link of the run", choices=SIGN_IN
     )
@@ -66,12 +74,20 @@ class ManagerSettings:
         if len(watched) > MOST_WATCHED:
             raise ValueError(f"{len(watched)} services are named, {MOST_WATCHED} can be watched")
         self._check_fleet()
+        self._check_dyfi()
         if self.email and not _MAIL.fullmatch(self.email):
             raise ValueError(f"email {self.email[:60]!r} is no mail address")
         if self.domain and not _DOMAIN.fullmatch(self.domain):
             raise ValueError(f"domain {self.domain[:60]!r} is no name such as hopmap.example.org")
         if self.domain and self.sign_in == "link":
             raise ValueError("sign_in: link is for this machine alone: with a domain, passwords are needed")
+
+    def _check_dyfi(self) -> None:
+        Endpoint.parse(self.address_url)
+        if not Endpoint.parse(self.dyfi_url).guards_token():
+            raise ValueError(f"dyfi_url {self.dyfi_url[:80]!r} must be https: a password goes there")
+        if self.dyfi_user is not None and not _MAIL.fullmatch(self.dyfi_user):
+            raise ValueError(f"dyfi_user {self.dyfi_user[:60]!r} is no mail address, which users of dy.fi have")
 
     def _check_fleet(self) -> None:
         read_networks(self.private_networks)

@@ -58,6 +58,11 @@ class Vault:
         return self._keys.id
 
     @property
+    def peer_key(self) -> bytes:
+        """What managers that share the server key know each other by."""
+        return self._keys.peer
+
+    @property
     def changing(self) -> threading.RLock:
         """Held by who reads, decides and commits as one."""
         return self._changing

@@ -28,11 +28,15 @@ class Unsealable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What is derived from one server key (HKDF, RFC 5869): its public name and the two keys."""
+    """What is derived from one server key (HKDF, RFC 5869): its public name, the vault's two keys, that of managers.
+
+    `peer` is what managers that share a server key know each other by.
+    """
 
     id: str
     wrap: bytes
     seal: bytes
+    peer: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ class Header:
 
 def derive(server_key: bytes) -> Keys:
     """The keys of a server key of 32 bytes."""
-    return Keys(_hkdf(server_key, b"id", 8).hex(), _hkdf(server_key, b"wrap"), _hkdf(server_key, b"seal"))
+    wrap, seal, peer = (_hkdf(server_key, purpose) for purpose in (b"wrap", b"seal", b"peer"))
+    return Keys(_hkdf(server_key, b"id", 8).hex(), wrap, seal, peer)
 
 
 def seal_record(keys: Keys, place: str, version: int, content: bytes, random: Random) -> Sealed:

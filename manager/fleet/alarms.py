@@ -153,10 +153,15 @@ class Alarms:
     def tell(self, changed: Changed) -> None:
         """A node's state has changed."""
         node, condition = changed.node, changed.condition
-        news = News(
-            node.id, node.name, node.kind, node.url, changed.before, condition.state, condition.since, condition.why
+        self.gather(
+            News(
+                node.id, node.name, node.kind, node.url, changed.before, condition.state, condition.since, condition.why
+            )
         )
-        event(_log, logging.WARNING, "node_changed", node=node.name, before=news.before, now=news.state, why=news.why)
+
+    def gather(self, news: News) -> None:
+        """Something has changed that people are told of."""
+        event(_log, logging.WARNING, "node_changed", node=news.name, before=news.before, now=news.state, why=news.why)
         with self._lock:
             if len(self._gathered) < _MOST_GATHERED:
                 self._gathered.append(news)

@@ -17,14 +17,17 @@ _HTML = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"
 
 
 class Paper:
-    """Prints pages of the templates in a directory; `static` is the path of the files that they load."""
+    """Prints pages of the templates in a directory; `static` is the path of the files that they load.
 
-    def __init__(self, templates: Path, static: str) -> None:
+    `named` says that there is a page of the public name.
+    """
+
+    def __init__(self, templates: Path, static: str, *, named: bool = False) -> None:
         self._templates = {
             path.name: bottle.SimpleTemplate(name=path.name, lookup=[str(templates)])
             for path in sorted(templates.glob("*.html"))
         }
-        self._static = static
+        self._static, self._named = static, named
 
     def page(self, template: str, code: int = HTTPStatus.OK, **values: Any) -> bottle.HTTPResponse:
         """A page for whoever asks."""
@@ -32,6 +35,7 @@ class Paper:
         html = self._templates[template].render(
             **values,
             static=self._static,
+            named=self._named,
             version=__version__,
             visitor=visitor,
             may=users.may,

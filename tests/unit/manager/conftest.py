@@ -20,7 +20,9 @@ from hopmap.wire.service_info import ServiceInfo
 from manager.app import Site, manager_app
 from manager.auth.door import Clocks, Door
 from manager.auth.opening import open_door
+from manager.config import ManagerSettings
 from manager.core.passwords import Cost
+from manager.dyfi.opening import open_updater
 from manager.fleet.core.destination import Network
 from manager.fleet.fleet import Fleet, Given
 from manager.networks import Networks
@@ -98,7 +100,7 @@ class Browser:
 
     @property
     def scheme(self) -> str:
-        return "https" if self.host.startswith("hopmap.example") else "http"
+        return "https" if self.host.startswith("hopmap.") else "http"
 
     def call(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
         found: list[Any] = []
@@ -150,6 +152,7 @@ class House:
     allowed: Sequence[Network] = ()
     line: Any = None
     contact: str = ""
+    dyfi: str = ""
     time: float = 1_800_000_000.0
     lines: list[str] = field(default_factory=list)
     view: list[View] = field(default_factory=list)
@@ -171,7 +174,17 @@ class House:
         site = Site(self.domain, f"https://{self.domain}" if self.domain else "http://localhost:8080")
         given = Given(allowed=self.allowed, site=site.url, contact=self.contact)
         self.fleet = Fleet(self.folder, *self.door.accounts.records, given, line=self.line)
-        self.app = manager_app(service, lambda: self.view[0], networks(), self.door, site, fleet=self.fleet)
+        known = ManagerSettings(
+            state_dir=str(self.folder),
+            domain=self.domain or None,
+            dyfi_user="you@x.fi" if self.dyfi else None,
+            dyfi_url=f"{self.dyfi or 'https://dyfi.example'}/nic/update",
+            address_url=self.dyfi or "https://dyfi.example",
+        )
+        self.updater = open_updater(known, {"DYFI_PASS": "a secret: of dy.fi"}, self.door, self.fleet)
+        self.app = manager_app(
+            service, lambda: self.view[0], networks(), self.door, site, fleet=self.fleet, updater=self.updater
+        )
 
     def browser(self, address: str = "192.0.2.1") -> Browser:
         """A browser that was never here."""

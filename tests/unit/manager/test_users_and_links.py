@@ -333,6 +333,7 @@ NEEDS = {
     ("GET", "/confirm"): "viewer",
     ("GET", "/fleet"): "viewer",
     ("GET", "/fleet/node/<node_id:path>"): "viewer",
+    ("GET", "/name"): "viewer",
     ("GET", "/prometheus/targets"): "viewer",
     ("GET", "/users"): "admin",
     ("POST", "/account/authenticator"): "viewer",
@@ -347,6 +348,7 @@ NEEDS = {
     ("POST", "/fleet/stop"): "operator",
     ("POST", "/logout"): "viewer",
     ("POST", "/users/<action>"): "admin",
+    ("POST", "/name/resume"): "admin",
     ("POST", "/users/link"): "admin",
 }
 PUBLIC = {

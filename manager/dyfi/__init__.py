@@ -1,0 +1,1 @@
+"""Keeps a name of dy.fi pointing here."""
