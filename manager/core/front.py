@@ -93,6 +93,9 @@ _GATEWAY = """
 {way}"""
 _WAY = """\
 	handle {path}{{
+		# Said here: what is behind would hang up in the middle of such a body, which looks like a fault of its own.
+		@large expression {{header.Content-Length}} != "" && int({{header.Content-Length}}) > {largest}
+		respond @large 413
 		request_body {{
 			max_size {largest}
 		}}

@@ -117,7 +117,8 @@ def test_caddy_reads_what_is_meant(tmp_path: Path) -> None:
 
 def _bounds(way: dict[str, Any]) -> tuple[int, str]:
     """The largest body and the socket of a way; each request is read whole first."""
-    limit, proxy = (handler for route in way["handle"][0]["routes"] for handler in route["handle"])
+    limit, refused, proxy = (handler for route in way["handle"][0]["routes"] for handler in route["handle"])
+    assert refused["status_code"] == 413
     assert proxy["buffer_requests"]
     assert proxy["buffer_responses"]
     assert proxy["headers"]["request"]["delete"] == ["X-Real-IP", "Forwarded"]
