@@ -9,7 +9,6 @@ from manager.auth.door import Door
 from manager.auth.gate import visitor
 from manager.dyfi.updater import Updater
 from manager.pages.paper import Paper
-from manager.pages.words import ago
 from services.chassis import auth
 from services.chassis.problem import Problem
 
@@ -39,7 +38,7 @@ class NamePages:
             "asked": updater.age(updater.standing.asked),
             "good": updater.age(updater.standing.ok),
         }
-        return self._paper.page("name.html", done=done, ago=ago, **values)
+        return self._paper.page("name.html", done=done, **values)
 
     def name(self) -> bottle.HTTPResponse:
         return self._page()
