@@ -17,10 +17,13 @@ from manager.fleet.fleet import Fleet
 from manager.networks import Networks
 from manager.pages import overview
 from manager.pages.account import AccountPages
+from manager.pages.audit import AuditPages
 from manager.pages.fleet import FleetPages
 from manager.pages.fleet_scrape import ScrapePages
+from manager.pages.keys import KeyPages
 from manager.pages.login import LoginPages
 from manager.pages.name import NamePages
+from manager.pages.opt_outs import OptOutPages
 from manager.pages.paper import Paper
 from manager.pages.people import PeoplePages
 from manager.pages.set_up import SetUpPages
@@ -82,6 +85,9 @@ def manager_app(
         AccountPages(door, gate, paper),
         PeoplePages(door, gate, paper, site.url),
         FleetPages(fleet, paper),
+        OptOutPages(fleet, paper),
+        KeyPages(door.accounts, paper, site.url, fleet.gateway),
+        AuditPages(door.accounts.records[1], paper),
         ScrapePages(fleet, site.domain),
         NamePages(door, paper, updater),
     ):

@@ -3,7 +3,9 @@
 import json
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from hopmap.errors import UserError
@@ -15,6 +17,15 @@ FILE = "audit.log"
 _KEY, HEAD = "secret/audit-key", "secret/audit-head"
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The newest entries as values, the newest first; how many there are; what is wrong with the chain, or nothing."""
+
+    entries: list[dict[str, object]]
+    count: int
+    fault: str
+
+
 class Audit:
     """The log of a state directory. `now` gives ISO 8601; `random` makes the key on the first start."""
 
@@ -23,11 +34,33 @@ class Audit:
         self._vault = vault
         self._now = now
         self._writing = threading.Lock()
+        self._looked: tuple[object, Look] | None = None
         if vault.get(_KEY) is None:
             vault.commit({_KEY: random(32)})
         self._key = vault.get(_KEY) or b""
         _drop_torn_end(self._path)
         self.head = verify(self._path, vault)
+
+    def look(self, most: int) -> Look:
+        """The newest entries, and whether the whole chain holds; followed again only when the file has changed."""
+        with self._writing:
+            found = self._path.stat() if self._path.exists() else None
+            end = self.head, found.st_size if found else 0
+        state = (end, most, found and (found.st_mtime_ns, found.st_ino))
+        if self._looked is None or self._looked[0] != state:
+            self._looked = state, self._look(end, most)
+        return self._looked[1]
+
+    def _look(self, end: tuple[Head, int], most: int) -> Look:
+        fault, entries = "", list[dict[str, object]]()
+        try:
+            entries = read_newest(self._path, most, end[1])
+            verify(self._path, self._vault, end)
+        except UserError as error:
+            fault = str(error)
+        except ValueError:
+            fault = f"{self._path} holds lines that are no entries: it was not written by this manager alone"
+        return Look(entries, end[0].count, fault)
 
     def change(self, who: str, what: str, changes: Mapping[str, bytes | None], **told: str) -> None:
         """Write the line, then make the change in the vault together with the log's new end.
@@ -41,15 +74,18 @@ class Audit:
             self._vault.commit({**changes, HEAD: _encoded(head)})
 
 
-def verify(path: Path, vault: Vault) -> Head:
-    """Follow the whole log; UserError names the first line that is wrong, or says that the end is missing."""
+def verify(path: Path, vault: Vault, end: tuple[Head, int] | None = None) -> Head:
+    """Follow the whole log; UserError names the first line that is wrong, or says that the end is missing.
+
+    `end` is where it ended at a moment before now, and its size in bytes then.
+    """
     key = vault.get(_KEY)
     if key is None:
         raise UserError(f"the vault beside {path} knows no audit log: start the manager once")
-    kept = _decoded(vault.get(HEAD))
+    kept, size = end or (_decoded(vault.get(HEAD)), None)
     head, passed = Head(), kept.count == 0
     try:
-        for _, head in chain.follow(key, _lines(path)):
+        for _, head in chain.follow(key, _lines(path, size)):
             passed = passed or head == kept
     except chain.Broken as error:
         raise UserError(
@@ -60,12 +96,12 @@ def verify(path: Path, vault: Vault) -> Head:
     return head
 
 
-def read_newest(path: Path, count: int) -> list[dict[str, object]]:
-    """The newest entries, the newest first, as values; not verified."""
-    newest: list[bytes] = []
-    for line in _lines(path):
-        newest = [*newest[-(count - 1) :], line] if count > 1 else [line]
-    return [json.loads(line) for line in reversed(newest)]
+def read_newest(path: Path, count: int, size: int | None = None) -> list[dict[str, object]]:
+    """The newest entries, the newest first, as values; not verified. ValueError for a line that is none of ours."""
+    found = [json.loads(line) for line in reversed(deque(_lines(path, size), maxlen=count))]
+    if not all(isinstance(one, dict) for one in found):
+        raise ValueError("an entry is no object")
+    return found
 
 
 def _append(path: Path, line: bytes) -> None:
@@ -83,10 +119,10 @@ def _append(path: Path, line: bytes) -> None:
         os.close(descriptor)
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _lines(path: Path, size: int | None = None) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:
-            while line := file.readline(chain.LONGEST_LINE):
+            while (size is None or file.tell() < size) and (line := file.readline(chain.LONGEST_LINE)):
                 yield line
     except FileNotFoundError:
         return

@@ -42,11 +42,24 @@ class Full(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long things live, in seconds: a key, the rest of an old one beside its successor; and how early to renew."""
+    """How long things live, in seconds: a key, the rest of an old one beside its successor; and how early to renew.
+
+    `scopes` are what a new key opens; none of them: what the node's newest one does, or else everything.
+    """
 
     life: float = 365 * DAY
     overlap: float = 7 * DAY
     renew: float = 30 * DAY
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An enrolment token that nobody has used yet, without its secret; no node: it is for any."""
+
+    id: str
+    node: str | None
+    expires: float
 
 
 class KeyStore:
@@ -136,6 +149,19 @@ class KeyStore:
                 database.execute("INSERT INTO tokens VALUES (?,?,?,?)", row)
             return text
 
+    def tokens(self) -> list[Waiting]:
+        """The enrolment tokens that wait to be used, those that end first before the others."""
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT id,node,expires FROM tokens WHERE expires > ? ORDER BY expires", (self._now(),)
+            ).fetchall()
+        return [Waiting(*row) for row in rows]
+
+    def drop_token(self, token_id: str) -> bool:
+        """A token opens nothing any more; whether there was one. OSError of the disk."""
+        with self._lock, Transaction(self._database, FILE) as database:
+            return bool(database.execute("DELETE FROM tokens WHERE id=?", (token_id,)).rowcount)
+
     def enrol(self, token: str, node: str, terms: Terms = Terms()) -> str:
         """A new node's key for a token, which is spent with it; Refused, and ValueError for a node that has a key."""
         try:
@@ -163,11 +189,12 @@ class KeyStore:
         self._forget_old(now)
         if len(self._keys) >= MOST_KEYS:
             raise Full(f"{MOST_KEYS} keys are known: revoke those of nodes that are gone")
-        text = api_key.new_key(node, self._random)
-        key = Key(api_key.read_key(text).id, node, api_keys.digest(text), api_keys.SCOPES, now, now + terms.life)
+        text, before = api_key.new_key(node, self._random), self._current(node)
+        scopes = terms.scopes or api_keys.newest_scopes(before)
+        key = Key(api_key.read_key(text).id, node, api_keys.digest(text), scopes, now, now + terms.life)
         if key.id in self._keys:
             raise Full("a key id came twice: ask again")
-        self._write([*api_keys.making_room(self._current(node), now, terms.overlap), key], spent)
+        self._write([*api_keys.making_room(before, now, terms.overlap), key], spent)
         return text
 
     def _current(self, node: str) -> list[Key]:

@@ -171,6 +171,13 @@ def visitor() -> Visitor:
     return found
 
 
+def by() -> str:
+    """The name of the user who makes the current request; there is one behind every role but PUBLIC."""
+    found = visitor().user
+    assert found is not None
+    return found.name
+
+
 def form() -> dict[str, str]:
     """The fields of the form that is sent; 400, 413, 415 for what is none."""
     kept: dict[str, str] | None = bottle.request.environ.get("hopmap.form")

@@ -67,6 +67,12 @@ def lasting(keys: Iterable[Key], now: float, renew: float) -> bool:
     return any(key.lives(now) and key.expires - now > renew for key in keys)
 
 
+def newest_scopes(keys: Iterable[Key]) -> tuple[str, ...]:
+    """What the newest of a node's keys opens; everything for a node without one."""
+    newest = max(keys, key=lambda key: key.made, default=None)
+    return SCOPES if newest is None else newest.scopes
+
+
 def making_room(keys: Iterable[Key], now: float, overlap: float) -> list[Key]:
     """A node's keys as they become when another is made: one goes on for `overlap` seconds at most, the rest end.
 

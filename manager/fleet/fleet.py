@@ -50,7 +50,7 @@ class Fleet:
         line: Line | None = None,
     ) -> None:
         self.clocks = clocks or Clocks()
-        self.contact = given.contact
+        self.contact, self.gateway = given.contact, given.gateway
         self.line = line or Line(given.allowed)
         self.store = HistoryStore(state_dir)
         self.registry = Registry(vault, audit, given.fixed, _new_id, self._today, fixed_token=given.token)
@@ -121,6 +121,10 @@ class Fleet:
             if node.kind == "input" and place is not None and node.watched:
                 inputs.append(To(node.id, place, self.registry.token(node.id)))
         self.couriers.serve(inputs)
+
+    def today(self) -> str:
+        """The day, in UTC."""
+        return self._today()[:10]
 
     def _today(self) -> str:
         return datetime.fromtimestamp(self.clocks.now(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -14,13 +14,14 @@ import bottle
 from hopmap.errors import UserError
 from hopmap.wire import decode
 from hopmap.wire.control import MAX_AGENT_BYTES
-from manager.core.api_keys import DAY, Key
+from manager.core.api_keys import DAY, SCOPES, Key
 from manager.gateway.heartbeats import Heartbeats
 from manager.gateway.programs import Programs
-from manager.keys import Full, KeyStore, Terms
+from manager.keys import MOST_KEYS, Full, KeyStore, Terms
 from services.chassis import auth, body
 from services.chassis.app import Service, answer, make_app
 from services.chassis.problem import Problem, bad_request
+from services.chassis.query import whole
 
 _BODY_BYTES = 4 << 10
 _TERMS = Terms()
@@ -51,7 +52,9 @@ def admin_app(service: Service, inside: Inside) -> bottle.Bottle:
     app.post("/keys/ensure", scope=auth.OPEN, callback=calls.ensure)
     app.post("/keys/rotate", scope=auth.OPEN, callback=calls.rotate)
     app.post("/keys/revoke", scope=auth.OPEN, callback=calls.revoke)
+    app.get("/enrol-tokens", scope=auth.OPEN, callback=calls.enrol_tokens)
     app.post("/enrol-tokens", scope=auth.OPEN, callback=calls.enrol_token)
+    app.post("/enrol-tokens/end", scope=auth.OPEN, callback=calls.end_token)
     app.get("/nodes", scope=auth.OPEN, callback=calls.nodes)
     app.get("/agents", scope=auth.OPEN, callback=programs.listed)
     app.post("/agents", scope=auth.OPEN, callback=programs.publish)
@@ -84,8 +87,12 @@ class _Calls:
         self._now = inside.now
 
     def listed(self) -> bottle.HTTPResponse:
-        now = self._now()
-        return answer({"keys": [_shown(key, now) for key in self._keys.known()]})
+        now, query = self._now(), bottle.request.query
+        node, most = query.get("node"), whole(query.get("limit"), "limit", 1, MOST_KEYS, MOST_KEYS)
+        found = [key for key in self._keys.known() if node in {None, key.node}]
+        if len(found) > most:
+            found = sorted(found, key=lambda key: (not key.lives(now), -key.made))
+        return answer({"keys": [_shown(key, now) for key in found[:most]], "count": len(found)})
 
     def ensure(self) -> bottle.HTTPResponse:
         return self._made(self._keys.ensure)
@@ -110,6 +117,17 @@ class _Calls:
         token = _kept(lambda: self._keys.new_token(node, life))
         self._tell("enrol_token_made", node or "any")
         return answer({"token": token, "expires": moment(self._now() + life)})
+
+    def enrol_tokens(self) -> bottle.HTTPResponse:
+        waiting = self._keys.tokens()
+        return answer({"tokens": [{"id": one.id, "node": one.node, "expires": moment(one.expires)} for one in waiting]})
+
+    def end_token(self) -> bottle.HTTPResponse:
+        token_id = decode.string(decode.required(_asked(), "id", ""), "id", 16)
+        ended = _kept(lambda: self._keys.drop_token(token_id))
+        if ended:
+            self._tell("enrol_token_ended", "")
+        return answer({"ended": ended})
 
     def nodes(self) -> bottle.HTTPResponse:
         return answer({"nodes": self._heartbeats.listed(self._now())})
@@ -145,7 +163,15 @@ def _terms(asked: dict[str, Any]) -> Terms:
         seconds("days", _TERMS.life, 0.001),
         seconds("overlap_days", _TERMS.overlap, 0),
         seconds("renew_days", _TERMS.renew, 0),
+        tuple(dict.fromkeys(decode.sequence(asked.get("scopes", []), "scopes", len(SCOPES), _scope))),
     )
+
+
+def _scope(value: object, where: str) -> str:
+    text = decode.string(value, where, 16)
+    if text not in SCOPES:
+        raise decode.WireError(where, f"must be one of {', '.join(SCOPES)}")
+    return text
 
 
 def _kept(change: Callable[[], Any]) -> Any:

@@ -1,6 +1,5 @@
 """The fleet for people: every node and how it does, one node with its history, and the forms that steer them."""
 
-import math
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -8,13 +7,13 @@ from typing import Any
 import bottle
 
 from hopmap.wire import decode
-from manager.auth.gate import form, redirect, visitor
+from manager.auth.gate import by, form, redirect
 from manager.fleet.core import node as nodes
 from manager.fleet.core.node import Node, Unfit
 from manager.fleet.core.orders import RATES, Change, NotPossible
 from manager.fleet.fleet import Fleet
 from manager.fleet.polling import Known
-from manager.pages import fleet_list
+from manager.pages import fleet_list, typed
 from manager.pages.fleet_list import STATES
 from manager.pages.fleet_view import agent_id, bars, numbers, overview, shown_node
 from manager.pages.paper import Paper
@@ -22,7 +21,7 @@ from services.chassis import auth
 from services.chassis.app import JSON
 from services.chassis.problem import Problem
 
-_HIGHEST_RATE = 1_000_000.0
+_HIGHEST_RATE = 1_000_000
 _DAY = 86_400.0
 
 
@@ -85,7 +84,7 @@ class FleetPages:
     def register(self) -> bottle.HTTPResponse:
         fields = form()
         try:
-            node = self._fleet.register(_by(), fields.get("url", ""), fields.get("token", ""))
+            node = self._fleet.register(by(), fields.get("url", ""), fields.get("token", ""))
         except Unfit as unfit:
             at = unfit.field if unfit.field == "token" else "url"
             return self._page(HTTPStatus.BAD_REQUEST, wrong=str(unfit), wrong_at=at, typed=fields)
@@ -101,18 +100,16 @@ class FleetPages:
     def rates(self) -> bottle.HTTPResponse:
         fields, found = form(), dict[str, float]()
         for name in RATES:
-            text = fields.get(name, "").strip()
-            rate = _rate(text)
-            if text and rate is None:
-                wrong = f"A rate is a number from 0.001 to {_HIGHEST_RATE:,.0f}."
-                return self._page(HTTPStatus.BAD_REQUEST, wrong=wrong, wrong_at=name, typed=fields)
-            if rate is not None:
-                found[name] = rate
+            if text := fields.get(name, "").strip():
+                try:
+                    found[name] = typed.number(text, "A rate", 0.001, _HIGHEST_RATE, name)
+                except Unfit as unfit:
+                    return self._page(HTTPStatus.BAD_REQUEST, wrong=str(unfit), wrong_at=unfit.field, typed=fields)
         return self._steer(Change(rates=found), "The rates are told; agents obey whatever is less, theirs or these.")
 
     def _steer(self, change: Change, done: str) -> bottle.HTTPResponse:
         try:
-            self._fleet.steering.change(_by(), change)
+            self._fleet.steering.change(by(), change)
         except NotPossible as why:
             return self._page(HTTPStatus.CONFLICT, wrong=str(why))
         return self._page(done=done)
@@ -144,23 +141,23 @@ class FleetPages:
             "tags": nodes.read_tags(fields.get("tags", " ".join(node.tags))),
         }
         token = nodes.read_token(fields.get("token", ""))
-        self._fleet.registry.change(_by(), node.id, token or None, **wanted)
+        self._fleet.registry.change(by(), node.id, token or None, **wanted)
         return "Kept."
 
     def _pause(self, node: Node) -> str:
-        self._fleet.steering.change(_by(), Change(pause=frozenset({agent_id(node)})))
+        self._fleet.steering.change(by(), Change(pause=frozenset({agent_id(node)})))
         return f"{node.name} is told to pause."
 
     def _resume(self, node: Node) -> str:
-        self._fleet.steering.change(_by(), Change(resume=frozenset({agent_id(node), node.instance, node.name})))
+        self._fleet.steering.change(by(), Change(resume=frozenset({agent_id(node), node.instance, node.name})))
         return f"{node.name} may go on."
 
     def _watch(self, node: Node) -> str:
-        self._fleet.registry.change(_by(), node.id, watched=True)
+        self._fleet.registry.change(by(), node.id, watched=True)
         return "It is asked again."
 
     def _unwatch(self, node: Node) -> str:
-        self._fleet.registry.change(_by(), node.id, watched=False)
+        self._fleet.registry.change(by(), node.id, watched=False)
         return "It is not asked any more, and can't alarm."
 
     def _ask(self, node: Node) -> str:
@@ -168,16 +165,8 @@ class FleetPages:
         return "It is asked now."
 
     def _remove(self, node: Node) -> str:
-        self._fleet.registry.remove(_by(), node.id)
+        self._fleet.registry.remove(by(), node.id)
         return f"{node.name} is removed."
-
-
-def _rate(text: str) -> float | None:
-    try:
-        found = float(text) if text.isascii() and len(text) <= 20 else math.nan
-    except ValueError:
-        return None
-    return found if 0.001 <= found <= _HIGHEST_RATE else None
 
 
 def _wanted() -> fleet_list.Wanted:
@@ -186,9 +175,3 @@ def _wanted() -> fleet_list.Wanted:
         return fleet_list.Wanted()
     names = ("q", "state", "type", "page")
     return fleet_list.read({name: bottle.request.query.getunicode(name) or "" for name in names})
-
-
-def _by() -> str:
-    found = visitor().user
-    assert found is not None
-    return found.name

@@ -7,7 +7,7 @@ import bottle
 
 from manager.auth.accounts import Refused
 from manager.auth.door import Door
-from manager.auth.gate import Gate, form, visitor
+from manager.auth.gate import Gate, by, form
 from manager.auth.links import INVITED_SECONDS
 from manager.core import users
 from manager.pages.paper import Paper
@@ -45,33 +45,28 @@ class PeoplePages:
         }
         return self._paper.page("users.html", code, **said, **values)
 
-    def _by(self) -> str:
-        found = visitor().user
-        assert found is not None
-        return found.name
-
     def _change_role(self, name: str) -> str:
         role = checked_role(form().get("role", ""))
-        self._door.accounts.change(self._by(), name, "role_changed", role=role)
+        self._door.accounts.change(by(), name, "role_changed", role=role)
         return f"{name} is {role} now."
 
     def _disable(self, name: str) -> str:
-        self._door.accounts.change(self._by(), name, "user_disabled", disabled=True)
+        self._door.accounts.change(by(), name, "user_disabled", disabled=True)
         self._door.sessions.end_all(name)
         return f"{name} can't sign in any more, and is signed out."
 
     def _enable(self, name: str) -> str:
-        self._door.accounts.change(self._by(), name, "user_enabled", disabled=False)
+        self._door.accounts.change(by(), name, "user_enabled", disabled=False)
         return f"{name} can sign in again."
 
     def _remove(self, name: str) -> str:
-        self._door.accounts.remove(self._by(), name)
-        self._door.links.drop(self._by(), name)
+        self._door.accounts.remove(by(), name)
+        self._door.links.drop(by(), name)
         self._door.sessions.end_all(name)
         return f"{name} is removed."
 
     def _withdraw(self, name: str) -> str:
-        self._door.links.drop(self._by(), name)
+        self._door.links.drop(by(), name)
         return f"The link for {name[:64]} opens nothing any more."
 
     def people(self) -> bottle.HTTPResponse:
@@ -86,8 +81,8 @@ class PeoplePages:
             return self._people_page(HTTPStatus.BAD_REQUEST, wrong=wrong, wrong_at="name", **typed)
         user = self._door.accounts.get(name)
         role = user.role if user else checked_role(fields.get("role", ""))
-        token = self._door.links.make(self._by(), role, name, INVITED_SECONDS)
-        self._door.log.event(self._gate.caller().address, "link_made", self._by())
+        token = self._door.links.make(by(), role, name, INVITED_SECONDS)
+        self._door.log.event(self._gate.caller().address, "link_made", by())
         return self._people_page(
             done=f"Give this link to {name}; it works once, for two days:", link=f"{self._site}/set-up?token={token}"
         )
@@ -101,7 +96,7 @@ class PeoplePages:
             done = made(name)
         except Refused as refused:
             return self._people_page(HTTPStatus.CONFLICT, wrong=str(refused))
-        self._door.log.event(self._gate.caller().address, "user_changed", self._by(), what=f"{action} {name}")
+        self._door.log.event(self._gate.caller().address, "user_changed", by(), what=f"{action} {name}")
         return self._people_page(done=done)
 
 

@@ -4,7 +4,7 @@ A version is given once, to one content. What is found at an input and this mana
 to an older state, or somebody else wrote there) only ever makes the orders more cautious.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -105,6 +105,15 @@ def _entries(entries: Mapping[str, Entry], change: Change, version: int) -> dict
     if max(listed, len(found) - listed) > MAX_OPT_OUTS:
         raise NotPossible(f"at most {MAX_OPT_OUTS} opt-outs can be listed: join neighbours into wider prefixes")
     return found
+
+
+def covering(orders: Orders, address: str) -> Iterator[OptOut]:
+    """The entries of the list that hold an address, the narrowest first. ValueError for what is none."""
+    number = addresses.number(address)
+    for length in range(32, -1, -1):
+        entry = orders.entries.get(addresses.prefix_text(number, length))
+        if entry is not None and entry.listed:
+            yield entry.opt_out
 
 
 def canonical(prefix: str) -> str:

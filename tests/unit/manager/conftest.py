@@ -153,6 +153,7 @@ class House:
     line: Any = None
     contact: str = ""
     dyfi: str = ""
+    gateway: str = ""
     time: float = 1_800_000_000.0
     lines: list[str] = field(default_factory=list)
     view: list[View] = field(default_factory=list)
@@ -172,7 +173,7 @@ class House:
         )
         service = Service(ServiceInfo("manager", "0.1.0", "manager-1"), dict, lambda: None)
         site = Site(self.domain, f"https://{self.domain}" if self.domain else "http://localhost:8080")
-        given = Given(allowed=self.allowed, site=site.url, contact=self.contact)
+        given = Given(allowed=self.allowed, site=site.url, contact=self.contact, gateway=self.gateway)
         self.fleet = Fleet(self.folder, *self.door.accounts.records, given, line=self.line)
         known = ManagerSettings(
             state_dir=str(self.folder),
