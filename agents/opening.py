@@ -8,7 +8,7 @@ from agents.clock import steady_ns
 from agents.config import AgentSettings
 from agents.core.optouts import OptOuts, read_prefixes
 from agents.core.pace import per_near_hop, per_network
-from agents.core.trace import LIMITS
+from agents.core.walk import LIMITS
 from agents.probe.engine import EngineSettings
 from agents.probe.guard import Guard, LiveNamespace
 from agents.probe.lab_socket import LabSocket

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from agents.core.measurement import Finding
-from agents.core.trace import LIMITS
+from agents.core.walk import LIMITS
 from agents.probe.engine import NS, Engine, EngineSettings
 from benchmarks.simulation import VirtualClock, WorldTransport, drive
 from hopmap.addresses import number

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from agents.core.measurement import Finding
-from agents.core.trace import LIMITS
+from agents.core.walk import LIMITS
 from agents.probe.engine import NS, EngineSettings
 from benchmarks.simulation import VirtualClock, WorldTransport, measure
 from benchmarks.trace_recall import AGENT, IDENTIFIER, as_result

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from agents.core.measurement import Finding, Job
-from agents.core.trace import LIMITS, TraceLimits
+from agents.core.walk import LIMITS, TraceLimits
 from agents.probe.engine import Engine, EngineSettings
 from agents.probe.guard import Guard, LiveNamespace
 from agents.probe.kernel import KernelTransport

@@ -4,10 +4,12 @@ A further flow looks one hop before an interface that the target's flows were se
 next to each other, mostly, so that a hop beside one that was looked at is worth less.
 """
 
+from agents.core.further import DetourWalk, RepeatWalk
 from agents.core.interfaces import Interfaces
 from agents.core.joining import JoiningWalk
 from agents.core.paths import Paths
-from agents.core.trace import DetourWalk, RepeatWalk, TargetWalk, TraceLimits, Walk
+from agents.core.trace import TargetWalk
+from agents.core.walk import TraceLimits, Walk
 
 _UNKNOWN_DISTANCE = 16
 _BESIDE = 0.5
@@ -18,12 +20,13 @@ _NO_FURTHER = frozenset({"verified", "prohibited", "loop", "expired", "stopped",
 class Tour:
     """What is known of one target's routes while it is in hand: interfaces and the TTLs that they stand at."""
 
-    __slots__ = ("flows", "last", "looked", "pairs", "places")
+    __slots__ = ("_above", "flows", "last", "looked", "pairs", "places")
 
     def __init__(self) -> None:
         self.places: dict[int, int] = {}
         self.looked: set[int] = set()  # TTLs that a further flow was sent to
         self.pairs: dict[int, set[tuple[int, int]]] = {}  # TTL -> neighbours at it and the next
+        self._above: dict[int, list[int]] = {}  # interface -> what each flow that looked met one hop before it
         self.flows = 0
         self.last = 0  # the greatest TTL for further flows
 
@@ -35,6 +38,13 @@ class Tour:
                 following = walk.route.address(ttl + 1)
                 if following not in {0, address, walk.target}:
                     self.pairs.setdefault(ttl, set()).add((address, following))
+        for address, above in walk.looks():
+            self._above.setdefault(address, []).append(above)
+
+    def ways(self, address: int) -> tuple[int, int]:
+        """How many ways the target's flows took to an interface, and how many flows looked there."""
+        above = self._above.get(address, ())
+        return len(set(above)), len(above)
 
     def side_by_side(self, ttl: int) -> tuple[frozenset[int], frozenset[int]]:
         """The interfaces that flows passed at a TTL and at the next."""
@@ -98,6 +108,9 @@ class Explorer:
             self.interfaces.judge(near if walk.steady else near | far, steady=walk.steady)
         else:
             tour.add(walk)
+            for address, above in walk.looks():
+                if not above:
+                    self.interfaces.silence(address)
             repeat = self._repeat(tour, walk)
             if repeat is not None:
                 return repeat
@@ -132,7 +145,7 @@ class Explorer:
         for address, ttl in tour.places.items():
             if self.interfaces.steady(address) is False:
                 continue
-            chance = self.interfaces.across(address)
+            chance = self.interfaces.across(address, *tour.ways(address))
             if self.interfaces.branches(address) < 2:
                 chance *= _BESIDE ** ((ttl - 2 in tour.looked) + (ttl in tour.looked))
             if chance >= best:

@@ -12,6 +12,9 @@ from agents.core.odds import another
 MOST = 20_000
 _SINGLE_ON_THE_WAY = 0.93  # one predecessor alone, where a flow to another target came through the same interface
 _SINGLE_ACROSS = 0.86  # the same where another flow of one target looks: it need not pass the interface
+_SINGLE_DARK = 0.94  # the same where looks met silence alone
+_SINGLE_BY_BELOW = (0.82, 0.82, 0.92, 0.97, 0.98)  # the same by how many are behind the only one before it
+_MANY_BELOW = len(_SINGLE_BY_BELOW) - 1
 _MOVED = 0.28  # an interface met at a TTL where it was not met before has another one before it, so often
 _SILENT = 1 << 32
 _FIRST_TRIES, _FIRST_HITS = 16, 2
@@ -21,13 +24,22 @@ _WORTH_ASKING = 0.08
 
 
 class _Interface:
-    __slots__ = ("above", "looks", "steady", "ttls")
+    __slots__ = ("above", "below", "dark", "looks", "steady", "ttls")
 
     def __init__(self) -> None:
         self.above: tuple[int, ...] = ()
+        self.below = 0  # how many are known to be right behind it
+        self.dark = 0  # looks above it that met silence
         self.looks = 0
         self.ttls = 0  # bit t: looked at from TTL t
         self.steady: bool | None = None  # whether a flow meets it every time; None while nobody has tried
+
+    def seen(self) -> int:
+        """How many ways before it showed: as many of them are silent as got their share of looks."""
+        known = len(self.above)
+        if not self.dark or not known:
+            return known or 1
+        return known + max(1, self.dark * known // max(1, self.looks - self.dark))
 
 
 class Interfaces:
@@ -67,7 +79,14 @@ class Interfaces:
         if upper in known.above:
             return False
         known.above += (upper,)
+        self._touch(upper).below += 1
         return True
+
+    def silence(self, key: int) -> None:
+        """A look above the interface was not answered."""
+        known = self._known.get(key)
+        if known is not None:
+            known.dark += 1
 
     def linked(self, upper: int, lower: int) -> bool:
         """Whether `upper` is known to be right before `lower`."""
@@ -99,14 +118,30 @@ class Interfaces:
             return 1.0
         if not known.ttls >> ttl & 1:
             return _MOVED
-        return another(_SINGLE_ON_THE_WAY, max(1, len(known.above)), known.looks)
+        return another(_SINGLE_ON_THE_WAY, known.seen(), known.looks)
 
-    def across(self, key: int) -> float:
-        """The chance of news one hop before an interface, for one more flow of a target that was traced through it."""
+    def across(self, key: int, ways: int = 0, flows: int = 0) -> float:
+        """The chance of news one hop before an interface, for one more flow of a target that was traced through it.
+
+        `flows` of the target have looked there, and met so many `ways`: where others' ways part by destination,
+        a target's flows need not.
+        """
         known = self._known.get(key)
         if known is None or not known.looks:
             return 1.0
-        return _leaning(key) * another(_SINGLE_ACROSS, max(1, len(known.above)), known.looks)
+        seen = known.seen()
+        single = self._single(known.above)
+        chance = another(single, seen, known.looks)
+        if flows and seen > 1:
+            chance = min(chance, another(_SINGLE_ACROSS, ways, flows))
+        return _leaning(key) * chance
+
+    def _single(self, above: tuple[int, ...]) -> float:
+        """How likely there is one way alone, by what was met there: by how many are behind that one, if it is one."""
+        if not above:
+            return _SINGLE_DARK
+        known = self._known.get(above[0]) if len(above) == 1 else None
+        return _SINGLE_ACROSS if known is None else _SINGLE_BY_BELOW[min(known.below, _MANY_BELOW)]
 
     def worth_asking_again(self) -> bool:
         """Whether a silent hop is: as long as some come back, which loss and limited routers do; else a few are."""

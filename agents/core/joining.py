@@ -2,7 +2,8 @@
 
 from agents.core.interfaces import Interfaces
 from agents.core.reply import Reply
-from agents.core.trace import TargetWalk, TraceLimits
+from agents.core.trace import TargetWalk
+from agents.core.walk import TraceLimits
 from hopmap.wire.target import DIGEST, digest
 
 _START = 0.92  # of the distance: as far out as ways of different agents have met, mostly, and hardly further

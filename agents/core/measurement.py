@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from agents.core.manners import PING
 from agents.core.reply import Reply, guessed_distance
-from agents.core.trace import Walk
+from agents.core.walk import Walk
 from hopmap.wire.result import Ping, Trace
 
 RETRY_DELAY = 1.0

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Cap
-from agents.core.trace import LIMITS, TraceLimits
+from agents.core.walk import LIMITS, TraceLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.core.explorer import Explorer
+from agents.core.further import REPEATS, RepeatWalk
 from agents.core.paths import WHOLE_SECONDS
 from agents.core.reply import Reply
-from agents.core.trace import REPEATS, RepeatWalk, TraceLimits, Walk
+from agents.core.walk import TraceLimits, Walk
 
 TARGET = 0xCB007107
 ROUTER = 0xC6336400

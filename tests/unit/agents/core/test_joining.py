@@ -7,7 +7,7 @@ from agents.core.explorer import Explorer
 from agents.core.interfaces import Interfaces
 from agents.core.joining import JoiningWalk
 from agents.core.reply import Reply
-from agents.core.trace import LIMITS, TraceLimits, Walk
+from agents.core.walk import LIMITS, TraceLimits, Walk
 from hopmap.wire.target import digest
 
 TARGET = 0xCB007107

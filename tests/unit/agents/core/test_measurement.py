@@ -1,10 +1,12 @@
 """Pings before a trace: one is enough, a silent one is tried again, a refusal is final."""
 
+from agents.core.further import DetourWalk
 from agents.core.interfaces import Interfaces
 from agents.core.manners import PING
 from agents.core.measurement import RETRY_DELAY, Finding, Job, Measurement
 from agents.core.reply import Reply
-from agents.core.trace import DetourWalk, TargetWalk, TraceLimits, Walk
+from agents.core.trace import TargetWalk
+from agents.core.walk import TraceLimits, Walk
 
 TARGET = 0xCB007107
 ECHO = Reply(TARGET, 57, 0, 0, TARGET, 1, 1, 1)

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.core.further import DetourWalk
 from agents.core.interfaces import Interfaces
 from agents.core.paths import Places
 from agents.core.reply import Reply
-from agents.core.trace import DetourWalk, TargetWalk, TraceLimits, Walk
+from agents.core.trace import TargetWalk
+from agents.core.walk import TraceLimits, Walk
 from hopmap.addresses import text
 from hopmap.wire.result import Ping, Result, Trace, decode_result, encode_result
 

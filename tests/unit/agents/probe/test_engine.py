@@ -10,7 +10,7 @@ import pytest
 
 from agents.core.measurement import Finding, Job
 from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Cap
-from agents.core.trace import TraceLimits
+from agents.core.walk import TraceLimits
 from agents.probe.engine import NS, Engine, EngineSettings
 from agents.probe.ring import REUSE_AFTER, SLOTS
 from agents.probe.transport import Refused
