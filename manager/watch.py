@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from hopmap.client import Client, Endpoint, Response, Unreachable
 from hopmap.wire.result import Result, parse_id
@@ -16,7 +17,7 @@ from manager.readings import Reading
 _LIMIT = 8 << 20
 _RECENT = 200
 _MOST_AGENTS = 1000
-_PATHS = {"input": "/status", "output": "/stats", "agent": "/health"}
+_PATHS = {"input": "/status", "output": "/stats", "agent": "/health", "gateway": "/health"}
 
 
 @dataclass(slots=True)
@@ -76,6 +77,7 @@ class Watch:
         self._ask = ask or ask_service
         self._poll_seconds = settings.poll_seconds
         kinds = {"input": settings.inputs, "output": settings.outputs, "agent": settings.agents}
+        kinds["gateway"] = (f"unix://{Path(settings.gateway).absolute()}",) if settings.gateway else ()
         self._services = [Watched(kind, url) for kind, urls in kinds.items() for url in urls]
         self._clients = [Client(Endpoint.parse(one.url), timeout=2.0) for one in self._services]
         self._history = History(settings.poll_seconds)
@@ -149,7 +151,7 @@ class Watch:
 
 
 def ask_service(client: Client, kind: str) -> Reading:
-    """One look at a service of a kind: input, output or agent."""
+    """One look at a service of a kind: input, output, agent or gateway."""
     try:
         ready = client.request("GET", "/ready", limit=_LIMIT)
         health = readings.body(client.request("GET", "/health", limit=_LIMIT).body)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from hopmap.errors import UserError
 from hopmap.identity import make_directory
+from hopmap.up.config import LOOPBACK
 
 LONGEST_SOCKET_PATH = 107  # sun_path of unix(7) holds 108 bytes with the closing NUL
-_LONGEST_NAME = len("/output.sock")  # the lab's own, /lab/control and /lab/packets, are no longer
+_LONGEST_NAME = len("/agent-63.sock")  # the lab's own, /lab/control and /lab/packets, are no longer
 _PREFIX = "hopmap-up-"
 
 
@@ -45,14 +46,16 @@ def check_contact(world: str, contact: str | None) -> None:
         )
 
 
-def check_ports(ports: Mapping[str, int]) -> None:
+def check_ports(ports: Mapping[str, int], host: str = LOOPBACK) -> None:
     """UserError for the first port that is taken, with the flag that changes it."""
     for flag, port in ports.items():
         with socket.socket() as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the services do
             try:
-                trial.bind(("127.0.0.1", port))
+                trial.bind((host, port))
             except OSError as error:
+                if error.errno == errno.EADDRNOTAVAIL:
+                    raise UserError(f"{host} is no address of this machine: `ip address` shows what it has") from error
                 why = "is in use: stop what listens there" if error.errno == errno.EADDRINUSE else error.strerror
                 raise UserError(f"port {port} {why}, or choose another with {flag}") from error
 

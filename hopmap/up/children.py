@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,10 +19,10 @@ _prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up before any fork
 
 
 class Child:
-    """One running part: its name, its process and its log file."""
+    """One running part: its name, its process, its log file, and when it was started (monotonic)."""
 
     def __init__(self, name: str, argv: Sequence[str], log: Path) -> None:
-        self.name = name
+        self.name, self.began = name, time.monotonic()
         self.log = log
         log.write_bytes(b"")
         parent = os.getpid()

@@ -29,6 +29,7 @@ EXAMPLES = """\
   hopmap up --agents 8 --seed 7                 more agents, another world
   hopmap up --data-dir /tmp/try --manager-port 9000
   hopmap up --world internet --contact mailto:you@example.org
+  hopmap up --world internet --contact mailto:you@example.org --lan 192.168.1.5      with workers in your network
 """
 
 
@@ -52,6 +53,7 @@ def run(argv: list[str]) -> int:
     with contextlib.ExitStack() as held:
         held.enter_context(checks.locked(data))
         checks.check_ports(settings.ports())
+        checks.check_ports({"--gateway-port": settings.gateway_port}, settings.gateway_host())
         if settings.world == "internet":
             consent.ask_here(settings, data)
         _stop_on_signals(stop)
@@ -68,8 +70,8 @@ def _run_parts(settings: UpSettings, places: Places, stop: threading.Event) -> i
     make_directory(places.data / "logs")
     crew = Crew(places.data / "logs")
     try:
-        for part in plan(settings, places):
-            _start(crew, part, stop, screen)
+        for parts in plan(settings, places):
+            _start(crew, parts, stop, screen)
         if not stop.is_set():
             _watch(settings, places, crew, stop, screen)
     except PartEnded as ended:
@@ -81,25 +83,29 @@ def _run_parts(settings: UpSettings, places: Places, stop: threading.Event) -> i
     return 0
 
 
-def _start(crew: Crew, part: Part, stop: threading.Event, screen: view.Screen) -> None:
-    """Start a part and wait until it is ready; PartEnded when that fails."""
+def _start(crew: Crew, parts: Sequence[Part], stop: threading.Event, screen: view.Screen) -> None:
+    """Start parts and wait until they are ready; PartEnded when that fails."""
     if stop.is_set():
         return
-    began = time.monotonic()
-    child = crew.start(part.name, part.argv)
+    started = [(part, crew.start(part.name, part.argv)) for part in parts]
+    for part, child in started:
+        _wait(crew, part, child, stop, screen)
+
+
+def _wait(crew: Crew, part: Part, child: Child, stop: threading.Event, screen: view.Screen) -> None:
     told = ""
     while not stop.wait(0.1):
         _raise_if_dead(crew)
         why = is_ready(part.ready) if part.ready else _first_line(child)
         if why is None:
             screen.say(
-                f"  {part.name:<9} ready after {time.monotonic() - began:4.1f} s   {_said(part, child)}".rstrip()
+                f"  {part.name:<9} ready after {time.monotonic() - child.began:4.1f} s   {_said(part, child)}".rstrip()
             )
             return
         if why not in {told, "starting"}:
             screen.say(f"  {part.name:<9} {why}")
             told = why
-        if time.monotonic() - began > READY_WITHIN_SECONDS:
+        if time.monotonic() - child.began > READY_WITHIN_SECONDS:
             raise PartEnded(child, f"was not ready within {READY_WITHIN_SECONDS:.0f} s ({why})")
 
 
@@ -115,7 +121,7 @@ def _said(part: Part, child: Child) -> str:
 def _watch(settings: UpSettings, places: Places, crew: Crew, stop: threading.Event, screen: view.Screen) -> None:
     """Show the numbers until asked to stop; PartEnded when a part dies."""
     url = places.way_in() or f"http://127.0.0.1:{settings.manager_port}/"
-    screen.say(f"\n  hopmap is running: open {url}\n")
+    screen.say(f"\n  hopmap is running: open {url}\n{_invitation(settings, places)}")
     table, rates = asn.load(), Rates()
 
     def as_name(address: int) -> str:
@@ -132,6 +138,16 @@ def _watch(settings: UpSettings, places: Places, crew: Crew, stop: threading.Eve
             rates.add(now, numbers.totals)
             columns = shutil.get_terminal_size().columns
             screen.show(now, view.block(numbers, rates, as_name, url, columns), view.summary(numbers, rates))
+
+
+def _invitation(settings: UpSettings, places: Places) -> str:
+    """How workers elsewhere come here, where that was asked for."""
+    if not settings.lan:
+        return ""
+    return (
+        f"  workers in your network come to http://{settings.lan}:{settings.gateway_port}, each with a key:\n"
+        f"    hopmap manager key ensure NAME --admin-unix {places.gateway_socket}\n"
+    )
 
 
 def _raise_if_dead(crew: Crew) -> None:

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from hopmap import addresses
 from hopmap.config import setting
+from hopmap.data import special
 
+LOOPBACK = "127.0.0.1"
 LAB_AGENTS = 3
 INTERNET_AGENTS = 1
 
@@ -32,23 +35,48 @@ class UpSettings:
     output_port: int = setting(8081, "port where the output service takes results", low=1, high=65_535)
     output_health_port: int = setting(8091, "port where the output service answers questions", low=1, high=65_535)
     manager_port: int = setting(8000, "port of the web pages", low=1, high=65_535)
+    gateway_port: int = setting(8095, "port where workers with a key come in", low=1, high=65_535)
+    lan: str | None = setting(
+        None, "this machine's address in a private network of yours, where workers of yours may come to the gateway"
+    )
     terminal: bool = setting(default=True, about="redraw the view in place; plain lines where there is no terminal")
     yes: bool = setting(default=False, about="do not ask before the real internet is probed")
 
     def __post_init__(self) -> None:
-        """ValueError when two parts share a port."""
-        ports = list(self.ports().values())
+        """ValueError when two parts share a port, and for a network that is not private, or has nothing to do here."""
+        ports = [*self.ports().values(), self.gateway_port]
         if len(set(ports)) < len(ports):
             raise ValueError(f"two parts can't share a port: {', '.join(map(str, ports))} must differ")
+        if self.lan is not None:
+            self._check_lan(self.lan)
 
     def ports(self) -> dict[str, int]:
-        """The port of each listener, by the flag that changes it."""
+        """The port of each listener on loopback, by the flag that changes it."""
         return {
             "--input-port": self.input_port,
             "--output-port": self.output_port,
             "--output-health-port": self.output_health_port,
             "--manager-port": self.manager_port,
         }
+
+    def gateway_host(self) -> str:
+        """Where the gateway listens."""
+        return self.lan or LOOPBACK
+
+    def _check_lan(self, address: str) -> None:
+        try:
+            private = special.special_use(addresses.number(address)) == "private"
+        except ValueError:
+            private = False
+        if not private:
+            raise ValueError(
+                f"lan: {address[:40]!r} is no private address (RFC 1918) of this machine: keys travel in plain HTTP "
+                "there; for workers elsewhere put a TLS front before the gateway (docs/front.md)"
+            )
+        if self.world == "lab":
+            raise ValueError(
+                "lan: the lab's targets are for the lab's agents; with workers of yours say --world internet"
+            )
 
     def agent_count(self) -> int:
         """How many agents to run."""

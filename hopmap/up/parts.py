@@ -48,6 +48,15 @@ class Places:
         """URL by which every namespace reaches the output service."""
         return f"unix://{self.sockets}/output.sock"
 
+    @property
+    def gateway_socket(self) -> str:
+        """Path of the socket where the gateway makes keys."""
+        return f"{self.sockets}/gateway.sock"
+
+    def agent_socket(self, worker: int) -> str:
+        """Path of an agent's health socket."""
+        return f"{self.sockets}/agent-{worker}.sock"
+
     def way_in(self) -> str:
         """The link that signs in to the pages, which the manager has written down; empty when it has not."""
         try:
@@ -60,13 +69,13 @@ class Places:
         return self.data / "agents" / f"agent-{worker}.yaml"
 
 
-def plan(settings: UpSettings, places: Places) -> list[Part]:
-    """The parts in the order in which they start: services, pages, then who probes."""
+def plan(settings: UpSettings, places: Places) -> list[tuple[Part, ...]]:
+    """The parts in the order in which they start, together or one after another: services, pages, then who probes."""
     return [
-        _input(settings, places),
-        _output(settings, places),
-        _manager(settings, places),
-        *_probers(settings, places),
+        (_input(settings, places),),
+        (_output(settings, places),),
+        (_gateway(settings, places), _manager(settings, places)),
+        *((prober,) for prober in _probers(settings, places)),
     ]
 
 
@@ -88,7 +97,9 @@ def _agent(settings: UpSettings, places: Places, worker: int) -> dict[str, Any]:
     }
     if settings.contact:
         keys["contact"] = settings.contact
-    return keys | (LAB_PACE if settings.world == "lab" else INTERNET_PACE)
+    if settings.world == "lab":
+        return keys | LAB_PACE
+    return keys | {"unix": places.agent_socket(worker)} | INTERNET_PACE
 
 
 def _hopmap(*arguments: object) -> tuple[str, ...]:
@@ -119,6 +130,21 @@ def _output(settings: UpSettings, places: Places) -> Part:
     return Part("output", argv, f"http://127.0.0.1:{settings.output_health_port}")
 
 
+def _gateway(settings: UpSettings, places: Places) -> Part:
+    argv = _hopmap(
+        "gateway",
+        f"--host={settings.gateway_host()}",
+        f"--port={settings.gateway_port}",
+        *(["--plain-http"] if settings.lan else []),
+        f"--admin-unix={places.gateway_socket}",
+        f"--state-dir={places.data}/gateway",
+        f"--inputs={places.input_socket}",
+        f"--outputs={places.output_socket}",
+        f"--control-file={places.data}/manager/control.json",
+    )
+    return Part("gateway", argv, f"unix://{places.gateway_socket}")
+
+
 def _manager(settings: UpSettings, places: Places) -> Part:
     argv = _hopmap(
         "manager",
@@ -127,6 +153,7 @@ def _manager(settings: UpSettings, places: Places) -> Part:
         f"--state-dir={places.data}/manager",
         f"--inputs=http://127.0.0.1:{settings.input_port}",
         f"--outputs=http://127.0.0.1:{settings.output_health_port}",
+        f"--gateway={places.gateway_socket}",
     )
     return Part("manager", argv, f"http://127.0.0.1:{settings.manager_port}")
 
@@ -134,7 +161,11 @@ def _manager(settings: UpSettings, places: Places) -> Part:
 def _probers(settings: UpSettings, places: Places) -> list[Part]:
     if settings.world == "internet":
         return [
-            Part(f"agent-{worker}", _hopmap("agent", "--config", places.agent_config(worker)))
+            Part(
+                f"agent-{worker}",
+                _hopmap("agent", "--config", places.agent_config(worker)),
+                f"unix://{places.agent_socket(worker)}",
+            )
             for worker in range(settings.agent_count())
         ]
     argv = _hopmap(

@@ -30,7 +30,8 @@ class Run:
             (folder / name).mkdir()
         self.folder, self.data = folder, folder / "data"
         self.out, self.err = folder / "out", folder / "err"
-        self.ports = dict(zip(("input", "output", "output-health", "manager"), _free_ports(4), strict=True))
+        names = ("input", "output", "output-health", "manager", "gateway")
+        self.ports = dict(zip(names, _free_ports(len(names)), strict=True))
         environ = {**os.environ, "TMPDIR": str(folder / "tmp")}
         environ.pop("XDG_RUNTIME_DIR", None)
         argv = [sys.executable, "-m", "hopmap", "up", f"--data-dir={self.data}", f"--transport={transport}",
@@ -74,6 +75,9 @@ class Run:
                 if str(self.data).encode() in (directory / "cmdline").read_bytes():
                     found[int(directory.name)] = str((directory / "ns" / "net").readlink())
         return found
+
+    def words_of(self, part: str) -> list[str]:
+        return Path(f"/proc/{self.pid_of(part)}/cmdline").read_text().split("\0")
 
     def pid_of(self, part: str) -> int:
         (pid,) = (pid for pid in self.processes() if f"\0hopmap\0{part}\0" in Path(f"/proc/{pid}/cmdline").read_text())
@@ -165,7 +169,9 @@ def test_from_the_start_to_hops_that_are_targets_and_nothing_left_after_ctrl_c(s
     run.wait("overview", lambda: (run.ask("manager", "/api/v1/overview") or {})["totals"]["hops"] >= hops, 20.0)
     overview = run.ask("manager", "/api/v1/overview")
     assert {agent["name"] for agent in overview["agents"]} == {"agent-0", "agent-1"}
-    assert {service["state"] for service in overview["services"]} == {"up"}
+    assert {service["kind"]: service["state"] for service in overview["services"]} == dict.fromkeys(
+        ("input", "output", "gateway"), "up"
+    )
     assert overview["routes"]
     namespaces = set(run.processes().values())
     assert len(namespaces) == (3 if transport == "tun" else 1)
@@ -174,6 +180,19 @@ def test_from_the_start_to_hops_that_are_targets_and_nothing_left_after_ctrl_c(s
     assert list((run.folder / "tmp").iterdir()) == []
     assert not (run.data / "sockets").exists()
     assert run.err.read_text() == ""
+
+
+def test_a_key_opens_the_gateway_of_a_run(start: Start) -> None:
+    run = start("socket")
+    run.running()
+    (admin,) = (word for word in run.words_of("gateway") if word.startswith("--admin-unix="))
+    ensure = [sys.executable, "-m", "hopmap", "manager", "key", "ensure", "attic", admin]
+    said = [subprocess.run(ensure, capture_output=True, text=True, timeout=60, check=True).stdout for _ in range(2)]
+    assert said[1] == "unchanged\n"
+    with Client(Endpoint.parse(f"http://127.0.0.1:{run.ports['gateway']}"), said[0].strip()) as client:
+        assert len(decode_targets(json.loads(client.request("GET", "/gateway/targets?count=5").body))) == 5
+        assert json.loads(client.request("GET", "/gateway/control").body)["stop"] is False
+    assert run.end(signal.SIGTERM) == 0
 
 
 @pytest.mark.parametrize("transport", ["socket", pytest.param("tun", marks=pytest.mark.net)])

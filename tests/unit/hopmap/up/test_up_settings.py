@@ -12,7 +12,7 @@ from hopmap import config
 from hopmap.errors import UserError
 from hopmap.up import checks, consent
 from hopmap.up.config import UpSettings
-from hopmap.up.parts import Places, agent_configs, plan
+from hopmap.up.parts import Part, Places, agent_configs, plan
 
 
 def settings(**flags: str) -> UpSettings:
@@ -23,15 +23,27 @@ PLACES = Places(Path("/data"), Path("/run/x"))
 
 
 def test_parts_start_services_first_and_probers_last() -> None:
-    assert [part.name for part in plan(settings(), PLACES)] == ["input", "output", "manager", "lab"]
+    waves = [[part.name for part in parts] for parts in plan(settings(), PLACES)]
+    assert waves == [["input"], ["output"], ["gateway", "manager"], ["lab"]]
+
+
+def planned(chosen: UpSettings) -> dict[str, Part]:
+    return {part.name: part for parts in plan(chosen, PLACES) for part in parts}
 
 
 def test_every_part_is_told_of_the_others() -> None:
     chosen = settings(input_port="1001", output_port="1002", output_health_port="1003", manager_port="1004", seed="9")
-    by_name = {part.name: part for part in plan(chosen, PLACES)}
+    by_name = planned(chosen)
     assert "--unix=/run/x/input.sock" in by_name["input"].argv
     assert "--input-url=unix:///run/x/input.sock" in by_name["output"].argv
     assert {"--inputs=http://127.0.0.1:1001", "--outputs=http://127.0.0.1:1003"} <= set(by_name["manager"].argv)
+    assert "--gateway=/run/x/gateway.sock" in by_name["manager"].argv
+    gateway = by_name["gateway"]
+    assert {"--host=127.0.0.1", "--port=8095", "--admin-unix=/run/x/gateway.sock"} <= set(gateway.argv)
+    assert {"--inputs=unix:///run/x/input.sock", "--outputs=unix:///run/x/output.sock"} <= set(gateway.argv)
+    assert "--control-file=/data/manager/control.json" in gateway.argv
+    assert "--plain-http" not in gateway.argv
+    assert gateway.ready == "unix:///run/x/gateway.sock"
     assert by_name["manager"].ready == "http://127.0.0.1:1004"
     lab = by_name["lab"].argv
     assert {"--workers=3", "--seed=9", "--transport=auto"} <= set(lab[: lab.index("--")])
@@ -51,10 +63,11 @@ def test_lab_agents_reach_the_services_over_unix_sockets_and_have_a_home_each() 
 
 def test_on_the_internet_agents_are_polite_and_say_who_asks() -> None:
     chosen = settings(world="internet", contact="mailto:you@example.org")
-    assert [part.name for part in plan(chosen, PLACES)] == ["input", "output", "manager", "agent-0"]
+    assert list(planned(chosen)) == ["input", "output", "gateway", "manager", "agent-0"]
     (text,) = agent_configs(chosen, PLACES).values()
     keys = yaml.safe_load(text)
     assert keys["contact"] == "mailto:you@example.org"
+    assert (keys["unix"], planned(chosen)["agent-0"].ready) == ("/run/x/agent-0.sock", "unix:///run/x/agent-0.sock")
     assert keys["packets_per_second"] <= 50
     assert keys["per_prefix_per_second"] == 0.1
     assert keys["per_router_per_second"] == 1.0
@@ -64,6 +77,31 @@ def test_on_the_internet_agents_are_polite_and_say_who_asks() -> None:
 def test_parts_can_not_share_a_port() -> None:
     with pytest.raises(UserError, match="two parts can't share a port"):
         settings(manager_port="8080")
+    with pytest.raises(UserError, match="two parts can't share a port"):
+        settings(gateway_port="8080")
+
+
+def test_workers_in_the_network_come_only_where_that_is_asked_for() -> None:
+    chosen = settings(world="internet", contact="mailto:you@example.org", lan="192.168.1.5")
+    assert {"--host=192.168.1.5", "--plain-http"} <= set(planned(chosen)["gateway"].argv)
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "0.0.0.0", "8.8.8.8", "100.64.0.1", "::1", "my-host", "", "10.0.0.0/8"]
+)
+def test_a_network_that_is_not_private_is_refused(address: str) -> None:
+    with pytest.raises(UserError, match=r"lan: .* is no private address .* TLS front"):
+        config.build(UpSettings, {"world": "internet", "contact": "mailto:you@example.org", "lan": address})
+
+
+def test_no_worker_elsewhere_takes_the_targets_of_the_lab() -> None:
+    with pytest.raises(UserError, match="say --world internet"):
+        settings(lan="192.168.1.5")
+
+
+def test_an_address_of_another_machine_is_named() -> None:
+    with pytest.raises(UserError, match=r"192\.0\.2\.77 is no address of this machine"):
+        checks.check_ports({"--gateway-port": 8095}, "192.0.2.77")
 
 
 @pytest.mark.parametrize(
