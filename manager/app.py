@@ -26,6 +26,7 @@ from manager.pages.name import NamePages
 from manager.pages.opt_outs import OptOutPages
 from manager.pages.paper import Paper
 from manager.pages.people import PeoplePages
+from manager.pages.public import PublicPages
 from manager.pages.set_up import SetUpPages
 from manager.watch import View
 from services.chassis import auth
@@ -89,6 +90,7 @@ def manager_app(
         KeyPages(door.accounts, paper, site.url, fleet.gateway),
         AuditPages(door.accounts.records[1], paper),
         ScrapePages(fleet, site.domain),
+        PublicPages(fleet, paper, site.url),
         NamePages(door, paper, updater),
     ):
         pages.install(app)

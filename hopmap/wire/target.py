@@ -79,12 +79,13 @@ def _target(value: object, where: str) -> Target:
         lease_seconds=decode.real(
             decode.required(source, "lease_seconds", where), f"{where}.lease_seconds", 0.0, _LONGEST_LEASE
         ),
-        why=_why(decode.required(source, "why", where), f"{where}.why"),
+        why=decode_why(decode.required(source, "why", where), f"{where}.why"),
         hints=decode.mapping(source.get("hints", {}), f"{where}.hints"),
     )
 
 
-def _why(value: object, where: str) -> Why:
+def decode_why(value: object, where: str) -> Why:
+    """Why an address is a target, out of its JSON value."""
     source = decode.mapping(value, where)
 
     def words(key: str) -> str | None:
@@ -102,15 +103,17 @@ def _why(value: object, where: str) -> Why:
     )
 
 
+def encode_why(why: Why) -> dict[str, Any]:
+    """The JSON value of it; what is not known is left out."""
+    names = ("provider", "region", "seen_by", "toward", "result", "first_seen")
+    known = {name: getattr(why, name) for name in names if getattr(why, name) is not None}
+    return {"kind": why.kind, **known}
+
+
 def _encode_target(target: Target) -> dict[str, Any]:
-    why = {"kind": target.why.kind}
-    for key in ("provider", "region", "seen_by", "toward", "result", "first_seen"):
-        known = getattr(target.why, key)
-        if known is not None:
-            why[key] = known
     return {
         "address": target.address,
         "lease_seconds": target.lease_seconds,
-        "why": why,
+        "why": encode_why(target.why),
         "hints": target.hints,
     }

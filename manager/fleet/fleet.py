@@ -1,5 +1,6 @@
 """The fleet put together: registry, line, polls, control and alarms of one manager."""
 
+import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from manager.fleet.core.node import Node, read_kind, read_token
 from manager.fleet.courier import Couriers, To
 from manager.fleet.history_store import HistoryStore
 from manager.fleet.line import Line
+from manager.fleet.opting_out import OptingOut, Proofs, Reverse
+from manager.fleet.origins import Origins
 from manager.fleet.polling import Clocks, Polling
 from manager.fleet.registry import Registry, place_of
 from manager.fleet.reports import Report, Reports
@@ -67,6 +70,9 @@ class Fleet:
             clocks=self.clocks,
             seconds=given.poll_seconds,
         )
+        self.origins = Origins(self.registry, self.line)
+        proofs = Proofs(Reverse().names, self.line)
+        self.opting_out = OptingOut(self.steering, vault, proofs, self.clocks.now, os.urandom)
         self.reports = Reports(self.line, given.gateway, self.report) if given.gateway else None
         self.steering.on_change(self._steered)
         self.registry.on_change(self._serve_inputs)

@@ -1,25 +1,31 @@
 """Takes requests to be left alone, looks for their proof, and puts what is proven on the list."""
 
-import hmac
+import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from hopmap.wire.control import OptOut
 from manager.fleet.control import Steering
 from manager.fleet.core import optout as core
 from manager.fleet.core.destination import Destination, Refused
-from manager.fleet.core.optout import Denied, Receipt, Request
+from manager.fleet.core.optout import Denied, Receipt, Request, Tries
 from manager.fleet.core.orders import Change, NotPossible
 from manager.fleet.line import Line, Silent
 from manager.vault import Vault
 
-MOST_WAITING = 10_000
+MOST_REMEMBERED = 10_000
+AT_ONCE = 3  # each takes up to ten seconds of somebody who waits for the page
+MOST_LOOK_UPS = 8
 _KEY = "secret/receipt-key"
 _SECONDS = 5.0
+
+
+class Busy(Exception):
+    """So many proofs are being looked for that another must wait some seconds."""
 
 
 class Proofs(NamedTuple):
@@ -30,64 +36,62 @@ class Proofs(NamedTuple):
 
 
 class OptingOut:
-    """All requests that wait for their proof. `token` makes fresh random lower-case letters and digits."""
+    """Requests and their proofs; only how often each was looked for is remembered, in memory."""
 
     def __init__(
         self, steering: Steering, vault: Vault, proofs: Proofs, now: Callable[[], float], random: Callable[[int], bytes]
     ) -> None:
-        self._steering, self._proofs, self._now, self._random = steering, proofs, now, random
-        self._waiting: OrderedDict[str, Request] = OrderedDict()
+        self._steering, self._proofs, self._now = steering, proofs, now
+        self._tries: OrderedDict[str, Tries] = OrderedDict()
         self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(AT_ONCE)
         if vault.get(_KEY) is None:
             vault.commit({_KEY: random(32)})
         self._key = vault.get(_KEY) or b""
 
     def ask(self, text: str) -> Request:
-        """A new request, with the token that is to be shown; the oldest make room. Denied."""
-        request = Request(core.read_prefix(text), self._random(16).hex(), self._now())
-        with self._lock:
-            self._waiting[request.token] = request
-            while len(self._waiting) > MOST_WAITING:
-                self._waiting.popitem(last=False)
-        return request
+        """A new request, with the token that is to be shown. Denied."""
+        return core.new_request(self._key, core.read_prefix(text), self._now())
 
-    def check(self, token: str) -> str:
-        """Look for the proof; the receipt when it is there. Denied says what was not found."""
-        request = self._taken(token)
-        how = self._proven(request)
+    def read(self, prefix: str, token: str) -> Request:
+        """A request that was made before. Denied."""
+        return core.read_request(self._key, core.read_prefix(prefix), token, self._now())
+
+    def check(self, prefix: str, token: str) -> str:
+        """Look for the proof; the receipt when it is there. Denied says what was not found; Busy."""
+        request = self.read(prefix, token)
+        self._count(request)
+        if not self._places.acquire(blocking=False):
+            raise Busy
+        try:
+            how = self._proven(request)
+        finally:
+            self._places.release()
         if not how:
             raise Denied(
                 "No proof was found: neither the name in the reverse DNS nor the file. Try again when it is there."
             )
-        now = self._now()
-        entry = core.opt_out(request, datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d"), how)
-        return self._listed(entry, now, token)
+        return self._listed(request, how)
 
     def read_receipt(self, text: str) -> Receipt:
         """What a receipt says. Denied."""
         return core.read_receipt(self._key, text)
 
-    def _listed(self, entry: OptOut, now: float, token: str) -> str:
+    def _listed(self, request: Request, how: str) -> str:
+        now = self._now()
+        entry: OptOut = core.opt_out(request, datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d"), how)
         try:
             orders = self._steering.change("opt-out", Change(opt_out=(entry,)))
         except NotPossible as error:
             raise Denied("The list is full: write to the contact.") from error
-        with self._lock:
-            self._waiting.pop(token, None)
         return core.receipt(self._key, Receipt(entry.prefix, int(now), orders.version))
 
-    def _taken(self, token: str) -> Request:
+    def _count(self, request: Request) -> None:
         with self._lock:
-            known = next(
-                (one for one in self._waiting if hmac.compare_digest(one.encode(), token.encode("utf-8", "replace"))),
-                None,
-            )
-            if known is None:
-                raise Denied("There is no such request, or it has been granted: make a new one.")
-            request = self._waiting[known]
-            core.may_check(request, self._now())
-            self._waiting[known] = replace(request, checks=request.checks + 1, checked=self._now())
-        return request
+            self._tries[request.token] = core.may_check(self._tries.get(request.token, Tries()), self._now())
+            self._tries.move_to_end(request.token)
+            while len(self._tries) > MOST_REMEMBERED:
+                self._tries.popitem(last=False)
 
     def _proven(self, request: Request) -> str:
         address = core.address_of(request.prefix)
@@ -103,3 +107,31 @@ class OptingOut:
         except (Silent, Refused):
             return ""
         return "file" if core.proven_by_file(request, answer.status, answer.body) else ""
+
+
+class Reverse:
+    """Names of addresses, by the resolver of this machine; whoever asks waits 5 s at most."""
+
+    def __init__(self) -> None:
+        self._places = threading.BoundedSemaphore(MOST_LOOK_UPS)
+
+    def names(self, address: str) -> tuple[str, ...]:
+        """Every name of it. OSError when there is none, no answer in time, or too many look-ups are under way."""
+        if not self._places.acquire(blocking=False):
+            raise OSError("too many look-ups are under way")
+        found: SimpleQueue[tuple[str, ...]] = SimpleQueue()
+        # the resolver can't be hurried: a thread that nobody waits for, also not at the end of the process
+        threading.Thread(target=self._look_up, args=(address, found), name="reverse-dns", daemon=True).start()
+        try:
+            return found.get(timeout=_SECONDS)
+        except Empty:
+            raise TimeoutError from None
+
+    def _look_up(self, address: str, found: "SimpleQueue[tuple[str, ...]]") -> None:
+        try:
+            name, others, _ = socket.gethostbyaddr(address)
+            found.put((name, *others))
+        except OSError:
+            found.put(())
+        finally:
+            self._places.release()

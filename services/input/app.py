@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from http import HTTPStatus
 from threading import Lock
 from typing import Any, NamedTuple
@@ -22,16 +21,17 @@ from hopmap.wire.feedback import (
     encode_hops_answer,
 )
 from hopmap.wire.near import HEADER, SHARE_HEADER, decode_near
-from hopmap.wire.target import DIGEST, MAX_TARGETS, Target, Why, encode_passed, encode_targets
+from hopmap.wire.target import DIGEST, MAX_TARGETS, Target, encode_passed, encode_targets
+from hopmap.wire.told import encode_told
 from services.chassis import auth, body
 from services.chassis.app import JSON, Service, answer, make_app
 from services.chassis.problem import Problem, bad_request
 from services.chassis.query import whole
 from services.input import transfer
 from services.input.core.frontier import Frontier, Stale
-from services.input.core.known import HOP, KINDS
 from services.input.core.near import Neighbourhoods
 from services.input.core.rations import Share, share
+from services.input.origins import told, why
 from services.input.state import State
 from services.input.status import status
 
@@ -67,6 +67,7 @@ def make(service: Service, state: State, lending: Lending, *, import_bytes: int)
     app.get("/control", scope="agent", callback=calls.control)
     app.put("/control", scope="admin", callback=calls.put_control)
     app.get("/status", scope=auth.ANY, callback=calls.status)
+    app.get("/address", scope=auth.ANY, callback=calls.address)
     app.get("/export", scope="admin", callback=calls.export)
     app.post("/import", scope="admin", callback=calls.import_)
     return app
@@ -177,6 +178,11 @@ class _Calls:
     def status(self) -> bottle.HTTPResponse:
         return answer(status(self._state))
 
+    def address(self) -> bottle.HTTPResponse:
+        number = addresses.number(decode.address(bottle.request.query.get("ip"), "ip"))
+        with self._state.lock:
+            return answer(encode_told(told(self._state.frontier, number)))
+
     def export(self) -> bottle.HTTPResponse:
         pieces = transfer.export(self._state.records())
         headers = {
@@ -251,23 +257,4 @@ def _target(frontier: Frontier, address: int, row: int, lending: Lending, packet
     hints: dict[str, Any] = {"passed": encode_passed(passed)} if passed else {}
     if packets:
         hints["packets"] = packets
-    return Target(addresses.text(address), lending.lease_seconds, _why(frontier, address, row), hints)
-
-
-def _why(frontier: Frontier, address: int, row: int) -> Why:
-    if row < 0:
-        prefix = frontier.prefixes.widest(address)
-        label = frontier.labels.texts[frontier.prefixes.labels[prefix[2]]] if prefix else ""
-        provider, _, region = label.partition("\t")
-        return Why("seed", provider or None, region or None)
-    origin = frontier.known.origin(row)
-    first_seen = datetime.fromtimestamp(origin.at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    if origin.kind != HOP:
-        return Why(KINDS[origin.kind], origin.first or None, origin.second or None, first_seen=first_seen)
-    return Why(
-        "hop",
-        seen_by=origin.first or None,
-        toward=addresses.text(origin.toward) if origin.toward else None,
-        result=f"{origin.spool}:{origin.sequence}" if origin.spool else None,
-        first_seen=first_seen,
-    )
+    return Target(addresses.text(address), lending.lease_seconds, why(frontier, address, row), hints)

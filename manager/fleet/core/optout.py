@@ -2,6 +2,8 @@
 
 A proof shows control of what is to be left alone: a name of ours in the reverse DNS of the address (RFC 1035 3.5),
 or a file that the address itself serves. A /24 is proven in its reverse zone, by the name of its first address.
+The token of a request is a MAC over its prefix and time: requests are not kept, and outlive restarts. It need not be
+secret: only who controls the address can put it there.
 """
 
 import hashlib
@@ -16,10 +18,11 @@ from hopmap.wire.control import OptOut
 
 FILE_PATH = "/.well-known/hopmap-opt-out.txt"
 LABEL = "hopmap-opt-out-"
-MOST_CHECKS, CHECK_SECONDS = 20, 30.0
+MOST_CHECKS, CHECK_SECONDS = 20, 30.0  # of one request
 LIFE_SECONDS = 7 * 86_400.0
 LONGEST_FILE = 4096
 _LENGTHS = (24, 32)
+_TOKEN = re.compile(r"([0-9a-f]{8})([0-9a-f]{32})")
 _RECEIPT = re.compile(r"hopmap-receipt:([0-9./]{9,18}):(\d{1,12}):(\d{1,16}):([0-9a-f]{40})")
 
 
@@ -29,13 +32,18 @@ class Denied(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be left alone, the token that proves it, when it was asked for (seconds since 1970); tries so far."""
+    """What is to be left alone, the token that proves it, when it was asked for (seconds since 1970)."""
 
     prefix: str
     token: str
-    asked: float
-    checks: int = 0
-    checked: float = 0.0
+    asked: int
+
+
+class Tries(NamedTuple):
+    """How often the proof of a request was looked for, and when last."""
+
+    made: int = 0
+    last: float = 0.0
 
 
 class Receipt(NamedTuple):
@@ -64,14 +72,30 @@ def address_of(prefix: str) -> str:
     return prefix.partition("/")[0]
 
 
-def may_check(request: Request, now: float) -> None:
-    """Denied while a request is too old, was tried too often, or a moment ago."""
-    if now - request.asked > LIFE_SECONDS:
+def new_request(key: bytes, prefix: str, now: float) -> Request:
+    """A request for a prefix that `read_prefix` gave."""
+    asked = int(now)
+    return Request(prefix, f"{asked:08x}{_mac(key, 'request', prefix, asked)[:32]}", asked)
+
+
+def read_request(key: bytes, prefix: str, token: str, now: float) -> Request:
+    """The request that a token was given for; Denied for another prefix, other tokens, and after a week."""
+    found = _TOKEN.fullmatch(token.strip())
+    asked = int(found[1], 16) if found else 0
+    if found is None or not hmac.compare_digest(found[2], _mac(key, "request", prefix, asked)[:32]):
+        raise Denied("There is no such request: make a new one.")
+    if not 0 <= now - asked <= LIFE_SECONDS:
         raise Denied("This request is older than a week: make a new one.")
-    if request.checks >= MOST_CHECKS:
+    return Request(prefix, found[0], asked)
+
+
+def may_check(tries: Tries, now: float) -> Tries:
+    """The tries with one more; Denied while the proof was looked for too often, or a moment ago."""
+    if tries.made >= MOST_CHECKS:
         raise Denied("It was looked for too often: make a new request.")
-    if request.checks and now - request.checked < CHECK_SECONDS:
+    if tries.made and now - tries.last < CHECK_SECONDS:
         raise Denied("It was looked for a moment ago: wait half a minute.")
+    return Tries(tries.made + 1, now)
 
 
 def proven_by_name(request: Request, names: tuple[str, ...]) -> bool:
@@ -95,7 +119,7 @@ def opt_out(request: Request, day: str, how: str) -> OptOut:
 
 def receipt(key: bytes, given: Receipt) -> str:
     """A text that only who has the key can have made."""
-    return f"hopmap-receipt:{given.prefix}:{given.at}:{given.version}:{_mac(key, given)}"
+    return f"hopmap-receipt:{given.prefix}:{given.at}:{given.version}:{_mac(key, 'opt-out', *given)[:40]}"
 
 
 def read_receipt(key: bytes, text: str) -> Receipt:
@@ -103,11 +127,10 @@ def read_receipt(key: bytes, text: str) -> Receipt:
     found = _RECEIPT.fullmatch(text.strip()) if text.isascii() else None
     if found is not None:
         given = Receipt(found[1], int(found[2]), int(found[3]))
-        if hmac.compare_digest(found[4], _mac(key, given)):
+        if hmac.compare_digest(found[4], _mac(key, "opt-out", *given)[:40]):
             return given
     raise Denied("This receipt was not given here.")
 
 
-def _mac(key: bytes, given: Receipt) -> str:
-    text = f"opt-out|{given.prefix}|{given.at}|{given.version}"
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:40]
+def _mac(key: bytes, *words: object) -> str:
+    return hmac.new(key, "|".join(map(str, words)).encode(), hashlib.sha256).hexdigest()

@@ -14,6 +14,7 @@ from hopmap.wire.control import decode_control
 from hopmap.wire.feedback import decode_feedback_answer, decode_hops_answer
 from hopmap.wire.service_info import decode_service_info
 from hopmap.wire.target import decode_targets, encode_passed
+from hopmap.wire.told import Told, decode_told
 
 AT = "2026-01-01T00:00:00.000Z"
 Make = Callable[..., Any]
@@ -289,3 +290,29 @@ def test_it_introduces_itself_and_its_metrics(make_input: Make) -> None:
     assert "hopmap_input_hops 1.0" in text
     assert 'hopmap_input_hops_refused_total{reason="private"} 1.0' in text
     assert service.json("GET", "/health")["statistics"]["hops"] == 1
+
+
+def test_what_is_known_of_an_address(make_input: Make, tmp_path: Path) -> None:
+    (tmp_path / "seeds.txt").write_text("62.0.0.0/30\n")
+    service = make_input(f"--seeds={tmp_path}/seeds.txt")
+    service.json("POST", "/hops", {"hops": [{"address": "62.7.0.1", "seen_by": "a", "toward": "62.0.0.1"}]})
+
+    def told(address: str) -> Told:
+        return decode_told(service.json("GET", f"/address?ip={address}"))
+
+    seed, hop = told("62.0.0.1"), told("62.7.0.1")
+    assert seed.why
+    assert hop.why
+    assert (seed.target, seed.why.kind, seed.refused, seed.last_outcome) == (True, "seed", None, None)
+    assert (hop.target, hop.why.kind, hop.why.toward) == (True, "hop", "62.0.0.1")
+    assert hop.why.first_seen
+    assert told("62.9.9.9") == Told("62.9.9.9", target=False)
+    assert told("10.0.0.1").refused == "private"
+    service.json(
+        "POST", "/feedback", {"feedback": [{"target": "62.7.0.1", "outcome": "alive", "agent": "a", "at": AT}]}
+    )
+    assert (told("62.7.0.1").last_outcome or "")[:4] >= "2026"
+    service.json("PUT", "/control", {"schema": 1, "version": 1, "opt_outs": {"added": ["62.7.0.0/24"]}})
+    assert told("62.7.0.1").refused == "opt-out"
+    for wrong in ("", "?ip=", "?ip=x", "?ip=62.0.0.01", "?ip=62.0.0.0/30", "?ip=%ff", "?ip=2a00::1"):
+        assert service.call("GET", f"/address{wrong}").status == 400

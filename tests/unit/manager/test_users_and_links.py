@@ -358,7 +358,8 @@ NEEDS = {
     ("POST", "/users/link"): "admin",
 }
 PUBLIC = {
-    ("GET", "/.well-known/probing.txt"),
+    ("GET", "/.well-known/probing.txt"), ("GET", "/about"), ("GET", "/opt-out"), ("GET", "/opt-out/request"),
+    ("GET", "/why"), ("POST", "/opt-out"), ("POST", "/opt-out/check"), ("POST", "/opt-out/receipt"),
     ("GET", "/health"), ("GET", "/in"), ("GET", "/login"), ("GET", "/metrics"), ("GET", "/ready"),
     ("GET", "/service-info"), ("GET", "/set-up"), ("GET", "/static/<digest>/<name>"), ("POST", "/login"),
     ("POST", "/set-up"), ("POST", "/set-up/code"),

@@ -12,19 +12,22 @@ from manager.fleet.core.optout import (
     Denied,
     Receipt,
     Request,
+    Tries,
     address_of,
     may_check,
+    new_request,
     opt_out,
     proven_by_file,
     proven_by_name,
     read_prefix,
     read_receipt,
+    read_request,
     receipt,
 )
 from manager.fleet.core.probing_txt import probing_txt
 
 TOKEN = "0123456789abcdef" * 2
-ONE, MANY = Request("62.1.2.3/32", TOKEN, 1000.0), Request("62.1.2.0/24", TOKEN, 1000.0)
+ONE, MANY = Request("62.1.2.3/32", TOKEN, 1000), Request("62.1.2.0/24", TOKEN, 1000)
 
 
 @pytest.mark.parametrize(
@@ -91,15 +94,33 @@ def test_proof_by_file_for_one_address(status: int, body: bytes, proven: bool) -
 
 
 def test_how_often() -> None:
-    may_check(ONE, 1000.0)
-    may_check(Request("62.1.2.3/32", TOKEN, 0.0, 1, 100.0), 100.0 + CHECK_SECONDS)
-    for request, now, why in (
-        (ONE, 1000.1 + LIFE_SECONDS, "older"),
-        (Request("62.1.2.3/32", TOKEN, 0.0, MOST_CHECKS, 0.0), 1000.0, "too often"),
-        (Request("62.1.2.3/32", TOKEN, 0.0, 1, 100.0), 100.0, "a moment ago"),
+    first = may_check(Tries(), 100.0)
+    assert first == Tries(1, 100.0)
+    assert may_check(first, 100.0 + CHECK_SECONDS).made == 2
+    for tries, now, why in ((Tries(MOST_CHECKS, 0.0), 1000.0, "too often"), (first, 101.0, "a moment ago")):
+        with pytest.raises(Denied, match=why):
+            may_check(tries, now)
+
+
+def test_a_request_is_known_again_by_its_token_alone() -> None:
+    key, now = b"k" * 32, 1_795_420_800.0
+    made = new_request(key, "62.1.2.3/32", now)
+    assert read_request(key, made.prefix, f" {made.token} ", now + LIFE_SECONDS - 1) == made
+    assert new_request(key, "62.1.2.4/32", now).token != made.token != new_request(key, made.prefix, now + 1).token
+    later = f"{int(now) + 1:08x}{made.token[8:]}"
+    for prefix, token, at, why in (
+        ("62.1.2.4/32", made.token, now, "no such request"),
+        ("62.1.2.0/24", made.token, now, "no such request"),
+        (made.prefix, later, now, "no such request"),
+        (made.prefix, made.token[:-1], now, "no such request"),
+        (made.prefix, "\u0663" * 40, now, "no such request"),
+        (made.prefix, made.token, now + LIFE_SECONDS + 1, "older"),
+        (made.prefix, made.token, now - 1, "older"),
     ):
         with pytest.raises(Denied, match=why):
-            may_check(request, now)
+            read_request(key, prefix, token, at)
+    with pytest.raises(Denied, match="no such request"):
+        read_request(b"x" * 32, made.prefix, made.token, now)
 
 
 def test_entry() -> None:
