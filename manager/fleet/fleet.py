@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from manager.audit import Audit
-from manager.fleet import asking
+from manager.fleet import asking, reports
 from manager.fleet.alarms import Alarms, Send
 from manager.fleet.control import Steering
 from manager.fleet.core.condition import Wanted
@@ -73,7 +73,8 @@ class Fleet:
         self.origins = Origins(self.registry, self.line)
         proofs = Proofs(Reverse().names, self.line)
         self.opting_out = OptingOut(self.steering, vault, proofs, self.clocks.now, os.urandom)
-        self.reports = Reports(self.line, given.gateway, self.report) if given.gateway else None
+        often = min(reports.SECONDS, given.poll_seconds / 3)  # late ones would be taken for silent nodes
+        self.reports = Reports(self.line, given.gateway, self.report, often) if given.gateway else None
         self.steering.on_change(self._steered)
         self.registry.on_change(self._serve_inputs)
 

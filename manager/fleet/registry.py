@@ -113,7 +113,9 @@ class Registry:
 
 def fixed_node(kind: str, url: str) -> Node:
     """A node of the manager's own configuration, which is watched by that."""
-    return Node(f"{kind}:{url}"[:120], url, kind, "", url.partition("://")[2][-60:].strip("/"), fixed=True)
+    scheme, _, place = url.partition("://")
+    short = "/".join(place.split("/")[-2:]) if scheme == "unix" else place
+    return Node(f"{kind}:{url}"[:120], url, kind, "", short[-60:].strip("/"), fixed=True)
 
 
 def place_of(node: Node) -> Destination | Endpoint | None:

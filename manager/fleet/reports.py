@@ -30,10 +30,10 @@ class Report(NamedTuple):
 
 
 class Reports:
-    """Fetches again and again; `take` gets each report once."""
+    """Fetches every `seconds`; `take` gets each report once."""
 
-    def __init__(self, line: Line, socket: str, take: Callable[[Report], None]) -> None:
-        self._line, self._take = line, take
+    def __init__(self, line: Line, socket: str, take: Callable[[Report], None], seconds: float = SECONDS) -> None:
+        self._line, self._take, self._seconds = line, take, seconds
         self._gateway = Endpoint.parse(f"unix://{socket}")
         self._heard: dict[str, float] = {}
         self._ending = threading.Event()
@@ -69,7 +69,7 @@ class Reports:
                 self.fetch()
             except (Silent, WireError, ValueError, OSError) as error:
                 event(_log, logging.WARNING, "no_reports", why=one_line(error))
-            self._ending.wait(SECONDS)
+            self._ending.wait(self._seconds)
 
 
 def _reports(listed: list[Any]) -> Iterator[Report]:

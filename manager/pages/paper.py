@@ -13,6 +13,7 @@ from manager.auth.door import Visitor
 from manager.core import users
 from manager.pages import words
 
+_FAULTY = 'aria-invalid="true" autofocus'  # of the field that a form was not taken for
 _HTML = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"}
 
 
@@ -40,6 +41,7 @@ class Paper:
             visitor=visitor,
             may=users.may,
             words=words,
+            faulty=lambda field: _FAULTY if values.get("wrong_at") == field else "",
             moment=words.moment,
             ago=words.ago,
             size=words.size,

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -169,3 +170,16 @@ def browser() -> Iterator[Any]:
         )
         yield found
         found.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that remembers what it complained of and whom it asked."""
+    context = browser.new_context(viewport={"width": 1100, "height": 900})
+    found = context.new_page()
+    found.complaints, found.hosts = [], set()
+    found.on("console", lambda said: found.complaints.append(said.text) if said.type == "error" else None)
+    found.on("pageerror", lambda error: found.complaints.append(str(error)))
+    found.on("request", lambda request: found.hosts.add(urlsplit(request.url).netloc))
+    yield found
+    context.close()

@@ -31,19 +31,6 @@ def fresh(tmp_path: Path) -> Iterator[str]:
         process.terminate()
 
 
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A page that remembers what it complained of and whom it asked."""
-    context = browser.new_context(viewport={"width": 1100, "height": 900})
-    found = context.new_page()
-    found.complaints, found.hosts = [], set()
-    found.on("console", lambda said: found.complaints.append(said.text) if said.type == "error" else None)
-    found.on("pageerror", lambda error: found.complaints.append(str(error)))
-    found.on("request", lambda request: found.hosts.add(urlsplit(request.url).netloc))
-    yield found
-    context.close()
-
-
 def test_from_the_first_start_to_the_overview_and_back_in(page: Any, fresh: str) -> None:
     secret, used, codes = set_up(page, fresh)
     assert len(codes) == 10

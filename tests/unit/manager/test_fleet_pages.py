@@ -250,7 +250,7 @@ def test_red_within_two_polls(house: Any, operator: Any, node: Node) -> None:
     house.fleet.polling.heard(node, Reading(silent="It did not answer in time."))
     page = operator.get("/fleet").text
     assert 'class="mark down">silent' in page
-    assert "1 of 1 nodes need a look" in page
+    assert "1 of 1 nodes needs a look" in page
     shown = json.loads(operator.get("/api/v1/fleet").body)
     assert shown["nodes"][0]["state"] == "silent"
     assert shown["counts"]["silent"] == 1
