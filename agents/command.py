@@ -1,5 +1,6 @@
 """`hopmap agent`: the worker."""
 
+import argparse
 import random
 import signal
 import threading
@@ -12,7 +13,10 @@ from agents.config import AgentSettings
 from agents.daemon import Agent
 from agents.health import HealthServer, Vitals, listen, listen_unix
 from agents.opening import open_transport
+from agents.update import launch
+from agents.update.launch import Running
 from hopmap import config, logs
+from hopmap.errors import UserError
 
 EXAMPLES = """\
   hopmap agent --config config.yaml
@@ -25,34 +29,52 @@ ABOUT = "Ask for targets, ping them, trace the route to those that answer, hand 
 
 
 def run(argv: list[str]) -> int:
-    """Run an agent until SIGTERM or Ctrl-C, or with --once until nothing more is due. Exit code 0."""
+    """Run an agent until SIGTERM or Ctrl-C, or with --once until nothing is due. Exit code 0; 75: start it again."""
     flags = config.parser("agent", ABOUT, EXAMPLES)
+    flags.add_argument("--check", action="store_true", help="say what is wrong with the settings, start nothing")
     flags.add_argument("--once", action="store_true", help="end when the input has nothing more that is due")
     config.add_flags(flags, AgentSettings)
     given = flags.parse_args(argv)
-    settings = config.load(AgentSettings, "agent", given, config.environment())
+    settings = _settings(given, argv)
+    if given.check:
+        settings.known_as(settings.token())
+        return 0
     logs.start("agent", verbose=settings.verbose)
+    running = (
+        launch.begin(Path(settings.state_dir), argv, settings.update_proof_seconds) if settings.self_update else None
+    )
     stop = threading.Event()
     before = {name: signal.signal(name, _stopper(stop)) for name in (signal.SIGTERM, signal.SIGINT)}
     try:
-        _run(settings, stop, once=given.once)
+        restart = _run(settings, stop, running, once=given.once)
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
-    return 0
+    return launch.RESTART if restart else 0
+
+
+def _settings(given: argparse.Namespace, argv: list[str]) -> AgentSettings:
+    try:
+        return config.load(AgentSettings, "agent", given, config.environment())
+    except UserError:
+        if not given.check:
+            launch.in_spite(config.environment(), argv, AgentSettings().update_proof_seconds)
+        raise
 
 
 def _stopper(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
     return lambda _signal, _frame: stop.set()
 
 
-def _run(settings: AgentSettings, stop: threading.Event, *, once: bool) -> None:
+def _run(settings: AgentSettings, stop: threading.Event, running: Running | None, *, once: bool) -> bool:
+    """Whether the agent is to be started again, as another program."""
     transport = open_transport(settings)
     servers: list[HealthServer] = []
     try:
-        agent = Agent(settings, transport, SystemClock(), random.SystemRandom().random, once=once)
+        agent = Agent(settings, transport, SystemClock(), random.SystemRandom().random, once=once, running=running)
         servers = health_servers(settings, agent.vitals())
         agent.run(stop)
+        return agent.restart
     finally:
         for server in servers:
             server.server_close()

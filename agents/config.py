@@ -36,6 +36,17 @@ class AgentSettings:
         None,
         "URL of a manager's gateway (https://...), in the place of input_file and output_file; token_file has the key",
     )
+    self_update: bool = setting(
+        default=False,
+        about="run the version that the manager wants: fetched from the gateway, tested, taken back when it fails; "
+        "needs gateway and the one file",
+    )
+    update_spread_minutes: float = setting(
+        60.0, "a fleet changes over so long: each agent fetches at its own moment within it", low=0, high=10_080
+    )
+    update_proof_seconds: float = setting(
+        180.0, "how soon a new version must have heard control, at each of its 3 first starts", low=1, high=86_400
+    )
     heartbeat_seconds: float = setting(
         60.0, "how often this agent tells a gateway how it is; 0: never", low=0, high=86_400
     )
@@ -166,6 +177,10 @@ class AgentSettings:
             return None
         return self._behind(self.gateway, "/heartbeat")
 
+    def programs(self) -> Endpoint | None:
+        """Where other versions of the agent are fetched, by their SHA-256; None where it does not update itself."""
+        return self._behind(self.gateway, "/agent") if self.gateway is not None and self.self_update else None
+
     def known_as(self, token: str | None) -> str | None:
         """The agent's name, where it is set or stands in the key. UserError when they differ, or there is no key."""
         if self.gateway is None:
@@ -180,6 +195,8 @@ class AgentSettings:
 
     def _check_gateway(self) -> None:
         if self.gateway is None:
+            if self.self_update:
+                raise ValueError("self_update needs gateway: other versions are fetched there")
             return
         for key in ("input_file", "output_file"):
             if getattr(self, key) != type(self).__dataclass_fields__[key].default:

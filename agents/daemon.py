@@ -31,6 +31,8 @@ from agents.shift import Shift
 from agents.sources import Lease
 from agents.spool import Spool
 from agents.statistics import vitals
+from agents.update.launch import Running
+from agents.update.updater import Updater
 from hopmap.client import Endpoint
 from hopmap.identity import instance_id
 
@@ -46,6 +48,7 @@ class Agent:
         rng: Callable[[], float],
         *,
         once: bool = False,
+        running: Running | None = None,
         clock_ns: Callable[[], int] = steady_ns,
         local: Callable[[float], datetime] = local_time,
     ) -> None:
@@ -99,6 +102,20 @@ class Agent:
                 may_talk=self.restraint.may_talk,
             )
             if told
+            else None
+        )
+        programs = settings.programs()
+        self.updater = (
+            Updater(
+                running,
+                self.connections.client(programs),
+                self.orders,
+                instance=self.instance,
+                spread=settings.update_spread_minutes * 60,
+                steady=steady,
+                may_fetch=lambda: not self.restraint.resting and self.restraint.may_talk(),
+            )
+            if running and programs and not once
             else None
         )
         sources = [self.connections.source(place) for place in settings.inputs()]
@@ -164,6 +181,11 @@ class Agent:
     def ending(self) -> bool:
         """Whether it is about to end."""
         return self._shift.ending
+
+    @property
+    def restart(self) -> bool:
+        """Whether it is to end, and another program to begin in its place."""
+        return self.updater is not None and self.updater.restart
 
     def in_touch(self) -> bool:
         """Whether control was heard lately, or there is none to be heard."""

@@ -57,6 +57,10 @@ METRICS = (
     Metric("hopmap_agent_rate_limit_packets", "gauge", "Packets per second that may leave now.", "rate_limit"),
     Metric("hopmap_agent_rate_ratio", "gauge", "Part of its rate that a strained line leaves the agent.", "rate_part"),
     Metric("hopmap_agent_failures_total", "counter", "Exchanges with services that failed.", "failures", "service"),
+    Metric("hopmap_agent_update_wanted", "gauge", "1 while another version is wanted than runs.", "update_wanted"),
+    Metric(
+        "hopmap_agent_update_failures_total", "counter", "Attempts at another version that failed.", "update_failures"
+    ),
     Metric("hopmap_agent_bad_lines_total", "counter", "Lines of the input file that are no address.", "bad_lines"),
 )
 

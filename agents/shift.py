@@ -69,12 +69,14 @@ class Shift:
             steps["control"] = agent.control.step
         if agent.heartbeat is not None:
             steps["heartbeat"] = agent.heartbeat.step
+        if agent.updater is not None:
+            steps["update"] = agent.updater.step
         return steps
 
     def _probe_until(self, stop: threading.Event) -> None:
         watchdog = systemd.watchdog_seconds()
         fed = self._clock.steady()
-        while not stop.is_set() and self._failure is None and not self._finished():
+        while not (stop.is_set() or self._failure is not None or self._agent.restart or self._finished()):
             try:
                 self._agent.probing.step()
             except OSError as error:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from agents.daemon import Agent
 
 
+_NO_UPDATE = {"state": "off", "version": __version__, "wanted": None, "failures": 0, "why": ""}
+_AS_WANTED = ("off", "unwanted", "running", "trial")
+
+
 def vitals(agent: "Agent") -> Vitals:
     """What the health server asks."""
     settings = agent.settings
@@ -53,6 +57,7 @@ def unready(agent: "Agent") -> str | None:
 def statistics(agent: "Agent") -> dict[str, Any]:
     """Everything that is counted, as JSON of /health and source of /metrics."""
     counts, packets = agent.counts, agent.engine.counters
+    update = agent.updater.told() if agent.updater is not None else _NO_UPDATE
     return {
         "agent": agent.name,
         "transport": agent.transport,
@@ -101,4 +106,7 @@ def statistics(agent: "Agent") -> dict[str, Any]:
             "control": counts.control_failures,
         },
         "bad_lines": counts.bad_lines,
+        "update": update,
+        "update_wanted": update["state"] not in _AS_WANTED,
+        "update_failures": update["failures"],
     }

@@ -171,11 +171,15 @@ class KeyStore:
         with self._lock:
             row = self._database.execute("SELECT digest,node,expires FROM tokens WHERE id=?", (token_id,)).fetchone()
             if row is None or row[0] != api_keys.digest(token) or row[2] <= self._now():
-                raise Refused(Fault.UNKNOWN, "this enrolment token is unknown, spent or expired: ask for another")
+                told = "this enrolment token is unknown, spent or expired: ask for another (hopmap manager enrol-token)"
+                raise Refused(Fault.UNKNOWN, told)
             if row[1] not in {None, node}:
-                raise Refused(Fault.SCOPE, "this enrolment token is for another node")
+                raise Refused(
+                    Fault.SCOPE, "this enrolment token is for another node: enrol under that name, or ask for another"
+                )
             if any(key.lives(self._now()) for key in self._current(node)):
-                raise ValueError(f"{node} is enrolled already: revoke its key first, or choose another name")
+                told = f"revoke its key first (hopmap manager key revoke {node}), or choose another name"
+                raise ValueError(f"{node} is enrolled already: {told}")
             return self._made(node, terms, spent=token_id)
 
     def close(self) -> None:

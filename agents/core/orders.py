@@ -49,6 +49,11 @@ class Orders:
         paused = self._names.intersection(self._control.paused) or 0.0 in self._control.rates.values()
         return "paused" if paused else None
 
+    @property
+    def wanted(self) -> tuple[str | None, str | None]:
+        """The version that agents are to be, and the SHA-256 of its one file, where they are told."""
+        return self._control.agent_version, self._control.agent_sha256
+
     def rates(self, own: Rates) -> Rates:
         """Our own settings, or what control says where that is less."""
         told = self._control.rates

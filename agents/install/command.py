@@ -11,23 +11,14 @@ from typing import Any, NamedTuple
 import yaml
 
 from agents.config import AgentSettings
-from agents.install.enrolment import fetch, given_token, host_name
+from agents.install.enrolment import fetch, given_token
+from agents.install.flags import flags
 from agents.install.layout import UNIT, Layout, unit_text
 from agents.install.system import LiveSystem, System
 from hopmap import config
 from hopmap.errors import UserError, one_line
 from hopmap.identity import write_whole
 
-EXAMPLES = """\
-  sudo python3 hopmap-agent.pyz install
-  sudo python3 hopmap-agent.pyz install --line-permits-probing yes --contact mailto:you@example.org \\
-      --input https://map.example.org/input --output https://map.example.org/results
-  sudo HOPMAP_ENROL_TOKEN=hme_... python3 hopmap-agent.pyz install --enrol https://map.example.org
-  python3 hopmap-agent.pyz install --dry-run
-"""
-ABOUT = """\
-Install this one file as the service hopmap-agent, or bring an older one up to date. What is not given
-by a flag is asked. Existing settings are kept; nothing is replaced before the new has been checked."""
 _PERMISSION = """\
 yes
 Said at the installation on {day}: the provider of this machine's line permits probing (pings and traceroutes).
@@ -60,33 +51,12 @@ class Task(NamedTuple):
 
 def run(argv: list[str]) -> int:
     """Install. Exit code 0 when it is there and runs."""
-    given = _flags().parse_args(argv)
+    given = flags().parse_args(argv)
     if given.print_unit:
         sys.stdout.write(unit_text(given.print_unit, with_token=given.token_file is not None))
         return 0
     today = datetime.now(UTC).date().isoformat()
     return install(Task(given, Layout(given.root), LiveSystem(given.root), Path(sys.argv[0]), ask_here, today))
-
-
-def _flags() -> argparse.ArgumentParser:
-    flags = config.parser("install", ABOUT, EXAMPLES)
-    flags.add_argument("--input", metavar="URL", help="where targets come from (asked)")
-    flags.add_argument("--output", metavar="URL", help="where results go (asked)")
-    flags.add_argument("--enrol", metavar="URL", help="a gateway in the place of both: this node's key is fetched "
-                       "there, for the enrolment token in HOPMAP_ENROL_TOKEN (asked)")  # fmt: skip
-    flags.add_argument(
-        "--name", default=host_name(), metavar="NODE", help="--enrol: this node's name (default: the host's)"
-    )
-    flags.add_argument("--contact", metavar="TEXT", help="who to ask about the probes: mailto:... or a URL (asked)")
-    flags.add_argument("--line-permits-probing", choices=("yes", "no"),
-                       help="whether the provider of this line permits probing (asked); recorded")  # fmt: skip
-    flags.add_argument("--token-file", type=Path, metavar="FILE", help="the token for the services; copied")
-    flags.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
-    flags.add_argument("--print-unit", metavar="PYTHON",
-                       help="print the unit for this interpreter and end")  # fmt: skip
-    flags.add_argument("--root", type=Path, default=Path("/"), metavar="DIR",
-                       help="prepare the tree of another machine; starts nothing")  # fmt: skip
-    return flags
 
 
 def ask_here(question: str) -> str | None:
@@ -189,16 +159,20 @@ def _settings(task: Task) -> bytes:
         kept = config.build(AgentSettings, config.read_file(AgentSettings, path))
         if given.enrol and kept.gateway is None:
             raise UserError(f"not installed: {path} is there and names no gateway: edit it, or move it away")
-        if any((given.input, given.output, given.contact)):
+        if any((given.input, given.output, given.contact, given.self_update)):
             sys.stderr.write(f"{path} is there and kept: edit it to change what it says\n")
         return path.read_bytes()
+    if given.self_update and not given.enrol:
+        raise UserError("not installed: --self-update needs --enrol: other versions come from a gateway")
     places: dict[str, Any] = {"gateway": given.enrol} if given.enrol else _services(task)
+    if given.self_update:
+        places["self_update"] = True
     contact = _answer(given.contact, task.ask, "contact", "Who may be asked about the probes (mailto:you@...): ")
     try:
         AgentSettings(contact=contact, **places)
     except ValueError as error:
         raise UserError(f"not installed: {one_line(error)}") from error
-    shown = {key: value if isinstance(value, str) else value[0] for key, value in places.items()}
+    shown = {key: value[0] if isinstance(value, tuple) else value for key, value in places.items()}
     text = yaml.safe_dump({**shown, "contact": contact}, sort_keys=False)
     return f"# every key: python3 {Layout().program} agent --help\n{text}".encode()
 

@@ -183,7 +183,7 @@ def _enrolled(parts: Parts, door: Doorkeeper, node: str) -> str:
         return parts.keys.enrol(bearer(), node)
     except Refused as refused:
         door.tell_of(refused)
-        raise _unauthorized(refused) from refused
+        raise _unauthorized(refused, "") from refused
     except ValueError as error:
         raise Problem(HTTPStatus.CONFLICT, "enrolled", str(error)) from error
     except Full as error:
@@ -192,11 +192,11 @@ def _enrolled(parts: Parts, door: Doorkeeper, node: str) -> str:
         raise Problem(HTTPStatus.INSUFFICIENT_STORAGE, "storage", "no key was made: the disk takes nothing") from error
 
 
-def _unauthorized(refused: Refused) -> Problem:
+def _unauthorized(refused: Refused, advice: str = "; send Authorization: Bearer KEY") -> Problem:
     if refused.fault is Fault.SCOPE:
         return Problem(HTTPStatus.FORBIDDEN, "forbidden", str(refused))
     headers = {"WWW-Authenticate": "Bearer"}
-    return Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", f"{refused}; send Authorization: Bearer KEY", headers)
+    return Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", f"{refused}{advice}", headers)
 
 
 def _too_many(wait: float) -> Problem:

@@ -1,4 +1,8 @@
-"""kill -9 of who changes the manager's users, at random: what was acknowledged is there, and the chain holds."""
+"""kill -9 of who changes what the manager and its gateway keep, at random: what was acknowledged is there.
+
+Users, nodes of the registry, orders (pauses, opt-outs, the wanted agent), API keys; the keys of the vault are changed
+in between, and the audit chain must hold after every kill.
+"""
 
 import os
 import random
@@ -10,19 +14,28 @@ from pathlib import Path
 from manager import archive, audit, server_key
 from manager.auth.opening import open_door
 from manager.core.passwords import Cost
+from manager.fleet.control import Steering
+from manager.fleet.registry import Registry
+from manager.keys import KeyStore, Refused
 from manager.vault import open_vault
 
 from .fault_parts import ROUNDS, SEED
 
-# Adds, changes and removes users as the pages do, changes keys; says what it will do and that it is done.
+# Makes changes as the pages and the gateway's socket do; says what it will do ("will KIND NAME VALUE") and that it is
+# done. A value of - takes away.
 CHANGER = """
-import sys, os, random, itertools
+import sys, os, random, itertools, time
 from pathlib import Path
+from hopmap.wire.control import OptOut
 from manager.archive import rotate_key
-from manager.auth.accounts import Refused
 from manager.auth.opening import open_door
 from manager.core.passwords import Cost
 from manager.core.users import User
+from manager.fleet.control import Steering
+from manager.fleet.core.node import Node
+from manager.fleet.core.orders import Change
+from manager.fleet.registry import Registry
+from manager.keys import KeyStore
 
 folder, seed = Path(sys.argv[1]), int(sys.argv[2])
 rng = random.Random(seed)
@@ -34,45 +47,131 @@ if rng.random() < 0.2:
     say("rotate")
     rotate_key(folder, {}, os.urandom)
 door = open_door(folder, {}, cost=Cost(64, 1))
+vault, log = door.accounts.records
+registry = Registry(vault, log, (), lambda: os.urandom(8).hex(), lambda: "2026-01-01")
+steering = Steering(folder, vault, log)
+keys = KeyStore(folder, time.time, os.urandom)
 say("open")
-for step in itertools.count():
+
+def user(step):
     name = f"u{rng.randrange(30)}"
     present = door.accounts.get(name)
-    if present is None:
-        say("will", name, step)
-        door.accounts.put("x", User(name, "viewer", "p", "t", step, (), ""), "user_set_up")
-    elif rng.random() < 0.3:
-        say("will", name, "-")
+    if present is not None and rng.random() < 0.3:
+        say("will", "user", name, "-")
         door.accounts.remove("x", name)
+        return
+    say("will", "user", name, step)
+    if present is None:
+        door.accounts.put("x", User(name, "viewer", "p", "t", step, (), ""), "user_set_up")
     else:
-        say("will", name, step)
         door.accounts.change("x", name, "role_changed", step=step)
-    say("did")
+
+def node(step):
+    name = f"n{rng.randrange(20)}"
+    present = next((one for one in registry.all() if one.name == name), None)
+    if present is not None and rng.random() < 0.3:
+        say("will", "node", name, "-")
+        registry.remove("x", present.id)
+        return
+    say("will", "node", name, step)
+    if present is None:
+        registry.add("x", Node("", f"http://{name}.example:8090", "agent", "", name, notes=str(step)), token=f"t{step}")
+    else:
+        registry.change("x", present.id, notes=str(step))
+
+def order(step):
+    what = rng.choice(("pause", "optout", "wanted"))
+    take = rng.random() < 0.4
+    place = rng.randrange(20)
+    name = {"wanted": "agent", "optout": f"9.9.{place}.0/24", "pause": f"a{place}"}[what]
+    say("will", what, name, "-" if take else f"0.{step}" if what == "wanted" else "on")
+    change = {
+        ("pause", False): Change(pause=frozenset({name})), ("pause", True): Change(resume=frozenset({name})),
+        ("optout", False): Change(opt_out=(OptOut(name, "asked"),)), ("optout", True): Change(opt_in=(name,)),
+        ("wanted", False): Change(agent_version=f"0.{step}", agent_sha256=f"{step:064x}"),
+        ("wanted", True): Change(agent_version=""),
+    }[what, take]
+    steering.change("x", change)
+
+def key(step):
+    name = f"k{rng.randrange(20)}"
+    if rng.random() < 0.3:
+        say("will", "key", name, "-")
+        keys.revoke(name)
+        return
+    say("will", "key", name, "?")
+    say("key", name, keys.rotate(name))
+
+for step in itertools.count():
+    rng.choice((user, user, node, order, key))(step)
+    say("did", steering.orders.version)
     if rng.random() < 0.2:
         door.links.make("x", "viewer", f"u{rng.randrange(30)}", 60.0)
     if rng.random() < 0.3:
-        door.sessions.begin(name, "192.0.2.1", "x")
+        door.sessions.begin("u", "192.0.2.1", "x")
 """
+Kept = dict[tuple[str, str], str]
 
 
-def follow(lines: list[str], users: dict[str, str]) -> tuple[str, str] | None:
-    """Bring `users` up to what was acknowledged; the change that was under way, if any."""
-    pending: tuple[str, str] | None = None
-    for line in lines:
-        words = line.split()
-        if words[0] == "will" and len(words) == 3:
-            pending = (words[1], words[2])
-        elif words[0] == "did" and pending is not None:
-            apply(users, *pending)
-            pending = None
-    return pending
+class Ledger:
+    """What was acknowledged: values by kind and name; `given` are keys that must open, `ended` those that must not."""
+
+    def __init__(self) -> None:
+        self.kept: Kept = {}
+        self.given: dict[str, str] = {}
+        self.ended: list[str] = []
+        self.version = 0
+
+    def follow(self, lines: list[str]) -> tuple[str, str, str] | None:
+        """Take in what a changer said; the change that was under way, if any."""
+        pending: tuple[str, str, str] | None = None
+        for words in map(str.split, lines):
+            if words[0] == "will" and len(words) == 4:
+                pending = (words[1], words[2], words[3])
+            elif words[0] == "key":
+                self.given[words[1]] = words[2]
+            elif words[0] == "did" and pending is not None:
+                self.apply(pending)
+                self.version, pending = int(words[1]), None
+        return pending
+
+    def apply(self, change: tuple[str, str, str]) -> None:
+        kind, name, value = change
+        if kind == "key":
+            if value == "-" and name in self.given:
+                self.ended.append(self.given.pop(name))
+        elif value == "-":
+            self.kept.pop((kind, name), None)
+        else:
+            self.kept[kind, name] = value
 
 
-def apply(users: dict[str, str], name: str, step: str) -> None:
-    if step == "-":
-        users.pop(name, None)
-    else:
-        users[name] = step
+def found(folder: Path) -> tuple[Kept, int]:
+    """What there is after a kill, and the version of the orders; the registry must open every token that it names."""
+    door = open_door(folder, {}, cost=Cost(64, 1))
+    door.sessions.close()
+    vault, log = door.accounts.records
+    registry = Registry(vault, log, (), str, str)
+    steering = Steering(folder, vault, log)
+    orders = steering.orders
+    steering.close()
+    kept: Kept = {("user", user.name): str(user.step) for user in door.accounts.all()}
+    kept |= {("node", node.name): node.notes for node in registry.all()}
+    assert all(registry.token(node.id).startswith("t") for node in registry.all())
+    kept |= {("pause", name): "on" for name in orders.paused}
+    kept |= {("optout", one.prefix): "on" for one in orders.opt_outs}
+    if orders.agent_version is not None:
+        kept["wanted", "agent"] = orders.agent_version
+        assert orders.agent_sha256 == f"{int(orders.agent_version[2:]):064x}"
+    return kept, orders.version
+
+
+def opens(keys: KeyStore, text: str) -> bool:
+    try:
+        keys.opened(text, "targets")
+    except Refused:
+        return False
+    return True
 
 
 def run_and_kill(folder: Path, seed: int, seconds: float) -> list[str]:
@@ -89,24 +188,34 @@ def run_and_kill(folder: Path, seed: int, seconds: float) -> list[str]:
 
 
 def test_killed_at_random_no_change_is_lost_or_half_done(tmp_path: Path) -> None:
-    folder, rng = tmp_path / "manager", random.Random(SEED)
-    users: dict[str, str] = {}
-    acknowledged = rotations = 0
+    folder, rng, ledger = tmp_path / "manager", random.Random(SEED), Ledger()
+    acknowledged = rotations = cut = 0
     open_door(folder, {}, cost=Cost(64, 1)).sessions.close()
     for number in range(ROUNDS):
         said = run_and_kill(folder, SEED + number, rng.choice((0.0, 0.02, 0.1, 0.5)) * rng.random())
         rotations += "rotate\n" in said
-        acknowledged += said.count("did\n")
-        pending = follow(said, users)
-        door = open_door(folder, {}, cost=Cost(64, 1))
-        door.sessions.close()
-        found = {user.name: str(user.step) for user in door.accounts.all()}
-        if pending is not None and found != users:
-            apply(users, *pending)
-        assert found == users, f"round {number}: {pending}"
+        acknowledged += sum(line.startswith("did") for line in said)
+        pending = ledger.follow(said)
+        cut += pending is not None
+        there, version = found(folder)
+        if pending is not None and there != ledger.kept:
+            ledger.apply(pending)
+        assert there == ledger.kept, f"round {number}: {pending}"
+        assert version >= ledger.version
+        keys = KeyStore(folder, time.time, os.urandom)
+        if pending is not None and pending[0] == "key":
+            known = ledger.given.get(pending[1])
+            if known is not None and not opens(keys, known):
+                ledger.apply(pending)
+        assert [name for name, text in ledger.given.items() if not opens(keys, text)] == []
+        assert not any(opens(keys, text) for text in ledger.ended)
+        keys.close()
         audit.verify(folder / audit.FILE, open_vault(folder, {}, os.urandom))
         assert not (folder / server_key.NEXT_FILE).exists()
-    sys.stderr.write(f"{ROUNDS} kills, {acknowledged} changes acknowledged, {rotations} changes of keys begun\n")
+    sys.stderr.write(
+        f"{ROUNDS} kills, {cut} within a change, {acknowledged} changes acknowledged "
+        f"({len(ledger.given)} keys in use, {len(ledger.ended)} ended), {rotations} changes of the server key begun\n"
+    )
     assert acknowledged > ROUNDS
     assert rotations
     archive.backup(folder, tmp_path / "b.tar.gz", {}, os.urandom)

@@ -16,6 +16,7 @@ from hopmap.errors import UserError
 from tests.integration.manager.gateway_box import Behind, Gateway
 
 Install = Callable[..., dict[str, str]]
+DEFAULTS = {"token_file": None, "dry_run": False, "name": "pi", "self_update": False}
 
 
 class Still:
@@ -50,9 +51,7 @@ def enrol(tmp_path: Path, gateway: Gateway) -> Install:
 
     def run(**changes: object) -> dict[str, str]:
         flags = {"input": None, "output": None, "contact": "mailto:a@example.org", "line_permits_probing": "yes"}
-        given = Namespace(
-            **flags, **({"token_file": None, "dry_run": False, "enrol": gateway.url, "name": "pi"} | changes)
-        )
+        given = Namespace(**flags, **(DEFAULTS | {"enrol": gateway.url} | changes))
         root = tmp_path / "root"
         assert install(Task(given, Layout(root), Still(), program, lambda _: None, "2026-11-23")) == 0
         return {path.name: path.read_text() for path in (root / "etc/hopmap").glob("*")}
@@ -69,12 +68,20 @@ def test_a_node_fetches_its_key_and_again_nothing_changes(
     files = enrol()
     key = files["agent-token"].strip()
     assert gateway.keys.opened(key, "targets").node == "pi"
-    assert yaml.safe_load(files["config.yaml"]) == {"gateway": gateway.url, "contact": "mailto:a@example.org"}
+    assert yaml.safe_load(files["agent.yaml"]) == {"gateway": gateway.url, "contact": "mailto:a@example.org"}
     assert gateway.call("GET", "/gateway/targets", key).status == 503  # let in
     monkeypatch.delenv(TOKEN)
     assert enrol() == files
     said = capsys.readouterr()
     assert key not in said.out + said.err
+
+
+def test_a_node_that_is_to_update_itself_says_so(
+    gateway: Gateway, enrol: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN, gateway.keys.new_token("pi", 60))
+    settings = yaml.safe_load(enrol(self_update=True)["agent.yaml"])
+    assert settings == {"gateway": gateway.url, "self_update": True, "contact": "mailto:a@example.org"}
 
 
 def test_what_can_go_wrong_changes_nothing(
@@ -85,11 +92,16 @@ def test_what_can_go_wrong_changes_nothing(
     good = gateway.keys.new_token(None, 60)
     elsewhere, spent = behind.start(), gateway.keys.new_token(None, 60)
     gateway.keys.enrol(spent, "first")
+    others, expired = gateway.keys.new_token("another", 60), gateway.keys.new_token(None, -1.0)
     for token, changes, told in (
         (None, {}, "HOPMAP_ENROL_TOKEN is needed"),
         ("nonsense", {}, "must be an enrolment token"),
-        (spent, {}, "spent or expired"),
-        (good, {"name": "taken"}, "enrolled already"),
+        (good[:-1] + ("0" if good[-1] != "0" else "1"), {}, "mistyped or was cut.*enrol-token makes one"),
+        (spent, {}, r"spent or expired: ask for another \(hopmap manager enrol-token\)$"),
+        (expired, {}, "spent or expired: ask for another"),
+        (others, {}, "for another node: enrol under that name"),
+        (good, {"name": "taken"}, r"enrolled already: revoke its key first \(hopmap manager key revoke taken\)"),
+        (good, {"enrol": None, "self_update": True}, "--self-update needs --enrol"),
         (good, {"name": "a b"}, "must be a name"),
         (good, {"enrol": "http://192.0.2.1"}, "in the clear"),
         (good, {"enrol": "unix:///nonexistent"}, "the token is still good"),

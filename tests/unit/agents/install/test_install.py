@@ -21,6 +21,7 @@ FLAGS = {
     "input": "https://map.example.org/input",
     "output": "https://map.example.org/results",
     "enrol": None,
+    "self_update": False,
     "name": "pi",
     "contact": "mailto:you@example.org",
     "line_permits_probing": "yes",
