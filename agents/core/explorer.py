@@ -8,48 +8,15 @@ from agents.core.further import DetourWalk, RepeatWalk
 from agents.core.interfaces import Interfaces
 from agents.core.joining import JoiningWalk
 from agents.core.paths import Paths
+from agents.core.tour import Tour
 from agents.core.trace import TargetWalk
 from agents.core.walk import TraceLimits, Walk
 
 _UNKNOWN_DISTANCE = 16
 _BESIDE = 0.5
 _MOST_FLOWS = 64
+_AT_ONCE = 4  # further flows of one target side by side
 _NO_FURTHER = frozenset({"verified", "prohibited", "loop", "expired", "stopped", "capped"})
-
-
-class Tour:
-    """What is known of one target's routes while it is in hand: interfaces and the TTLs that they stand at."""
-
-    __slots__ = ("_above", "flows", "last", "looked", "pairs", "places")
-
-    def __init__(self) -> None:
-        self.places: dict[int, int] = {}
-        self.looked: set[int] = set()  # TTLs that a further flow was sent to
-        self.pairs: dict[int, set[tuple[int, int]]] = {}  # TTL -> neighbours at it and the next
-        self._above: dict[int, list[int]] = {}  # interface -> what each flow that looked met one hop before it
-        self.flows = 0
-        self.last = 0  # the greatest TTL for further flows
-
-    def add(self, walk: Walk) -> None:
-        """A flow has ended."""
-        for ttl in walk.route.probed:
-            if ttl > 1 and walk.route.exceeded(ttl) and (address := walk.route.address(ttl)):
-                self.places.setdefault(address, ttl)
-                following = walk.route.address(ttl + 1)
-                if following not in {0, address, walk.target}:
-                    self.pairs.setdefault(ttl, set()).add((address, following))
-        for address, above in walk.looks():
-            self._above.setdefault(address, []).append(above)
-
-    def ways(self, address: int) -> tuple[int, int]:
-        """How many ways the target's flows took to an interface, and how many flows looked there."""
-        above = self._above.get(address, ())
-        return len(set(above)), len(above)
-
-    def side_by_side(self, ttl: int) -> tuple[frozenset[int], frozenset[int]]:
-        """The interfaces that flows passed at a TTL and at the next."""
-        pairs = self.pairs[ttl]
-        return frozenset(one for one, _ in pairs), frozenset(other for _, other in pairs)
 
 
 class Explorer:
@@ -77,19 +44,21 @@ class Explorer:
         places = tuple((ttl, address) for ttl, address in known.places if ttl <= max_hops)
         return TargetWalk(target, self.interfaces, limits, start, places)
 
-    def follow(self, walk: Walk, max_hops: int, now: float) -> DetourWalk | RepeatWalk | None:
-        """After a flow to a target has ended: the next one, or None when no more is worth it."""
-        tour = self._tours.pop(walk.target, None)
+    def follow(self, walk: Walk, max_hops: int, now: float) -> list[DetourWalk | RepeatWalk]:
+        """After a flow to a target has ended: those that are worth it now, beside those that are on their way."""
+        tour = self._tours.get(walk.target)
         if tour is None:
             self._remember(walk, now)
-        if walk.stop_reason in _NO_FURTHER:
-            return None
-        if tour is None:
-            tour = Tour()
-            tour.last = walk.route.target_ttl or (max(walk.route.probed) if walk.stop_reason == "known" else max_hops)
+            if walk.stop_reason in _NO_FURTHER:
+                return []
+            short = max(walk.route.probed) if walk.stop_reason == "known" else max_hops
+            tour = self._tours[walk.target] = Tour(walk.route.target_ttl or short)
+        else:
+            tour.out -= 1
         following = self._after(tour, walk, max_hops)
-        if following is not None:
-            self._tours[walk.target] = tour
+        tour.out += len(following)
+        if not tour.out:
+            del self._tours[walk.target]
         return following
 
     def _remember(self, walk: Walk, now: float) -> None:
@@ -102,27 +71,48 @@ class Explorer:
             places = [(ttl, route.heard(ttl)) for ttl in sorted(route.probed) if route.exceeded(ttl)]
             self._paths.traced(walk.target, walk.start, places, now, whole=whole)
 
-    def _after(self, tour: Tour, walk: Walk, max_hops: int) -> DetourWalk | RepeatWalk | None:
+    def _after(self, tour: Tour, walk: Walk, max_hops: int) -> list[DetourWalk | RepeatWalk]:
+        tour.over |= walk.stop_reason in _NO_FURTHER
         if isinstance(walk, RepeatWalk):
+            tour.repeating = False
             near, far = walk.among
             self.interfaces.judge(near if walk.steady else near | far, steady=walk.steady)
         else:
-            tour.add(walk)
-            for address, above in walk.looks():
-                if not above:
-                    self.interfaces.silence(address)
-            repeat = self._repeat(tour, walk)
+            self._learn(tour, walk)
+        if tour.over or tour.repeating:
+            return []
+        repeat = self._repeat(tour)
+        tour.repeating = repeat is not None
+        return self._detours(tour, walk.target, max_hops) if repeat is None else [repeat]
+
+    def _learn(self, tour: Tour, walk: Walk) -> None:
+        tour.add(walk)
+        tour.unsure.append(walk)
+        for address, above in walk.looks():
+            if not above:
+                self.interfaces.silence(address)
+
+    def _detours(self, tour: Tour, target: int, max_hops: int) -> list[DetourWalk | RepeatWalk]:
+        """As many as may go side by side. Each counts as a look at once, so that the next goes elsewhere."""
+        limits = self._limits._replace(max_hops=max_hops)
+        detours: list[DetourWalk | RepeatWalk] = []
+        while tour.out + len(detours) < _AT_ONCE and tour.begun < _MOST_FLOWS:
+            place = self._best(tour)
+            if place is None:
+                break
+            tour.look(*place)
+            detours.append(DetourWalk((target, tour.begun), self.interfaces, limits, place, tour.last))
+        return detours
+
+    def _repeat(self, tour: Tour) -> RepeatWalk | None:
+        """The next of the walks that are not sure again, if one is to be."""
+        while tour.unsure:
+            repeat = self._repeat_of(tour, tour.unsure.pop())
             if repeat is not None:
                 return repeat
-        place = self._best(tour) if tour.flows < _MOST_FLOWS else None
-        if place is None:
-            return None
-        tour.flows += 1
-        tour.looked.add(place[1] - 1)
-        limits = self._limits._replace(max_hops=max_hops)
-        return DetourWalk((walk.target, tour.flows), self.interfaces, limits, place, tour.last)
+        return None
 
-    def _repeat(self, tour: Tour, walk: Walk) -> RepeatWalk | None:
+    def _repeat_of(self, tour: Tour, walk: Walk) -> RepeatWalk | None:
         """The walk again where packets rather than flows may take turns, unless that is known.
 
         That makes untrue links only where there are several at both of two TTLs. What is met with interfaces that

@@ -57,7 +57,7 @@ class Measurement:
         "delay",
         "distance",
         "done",
-        "earlier",
+        "flows",
         "job",
         "protocol",
         "queued",
@@ -86,14 +86,25 @@ class Measurement:
         self._wanted = job.ping_count
         self._rtts: list[float] = []
         self._reply_ttl: int | None = None
-        self.earlier: tuple[Measurement, ...] = ()  # of the target's other flows, the first one first
+        self.flows = [self]  # of the target, the first one first; they share this
+
+    @property
+    def is_further(self) -> bool:
+        """Whether it is of a further flow."""
+        return self.flows[0] is not self
+
+    @property
+    def through(self) -> bool:
+        """Whether all of the target's flows have ended."""
+        return all(one.done for one in self.flows)
 
     def further(self, walk: Walk, started: float, checksum: int) -> "Measurement":
-        """The measurement of one more flow, without pings, after this one."""
+        """The measurement of one more flow, without pings."""
         following = Measurement(self.job, started, checksum, self.protocol)
         following.distance, following.slowest_ms = self.distance, self.slowest_ms
-        following.earlier = (*self.earlier, self)
+        following.flows = self.flows
         following.trace = walk
+        self.flows.append(following)
         return following
 
     def begin_trace(self, trace: Walk) -> None:
@@ -150,7 +161,7 @@ class Measurement:
 
     def findings(self) -> list[Finding]:
         """What came of the target's flows, one each; packets of those with nothing to show are told with the first."""
-        first, *more = (*self.earlier, self)
+        first, *more = self.flows
         if first.trace is None:
             return [first.finding(None)]
         walks = [(one, one.trace) for one in more if one.trace is not None]

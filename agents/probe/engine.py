@@ -9,29 +9,20 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic_ns, time
 
-from agents.core.explorer import Explorer
-from agents.core.flow import DatagramTemplate, EchoTemplate, Flows, SynTemplate, Template, tcp_ports
 from agents.core.kindness import Felt
 from agents.core.manners import NEVER, Manners
 from agents.core.measurement import Finding, Job, Measurement
 from agents.core.pace import Bucket, Cap
 from agents.core.reply import ICMP, PROHIBITED_CODES, UNREACHABLE, Reply
-from agents.core.wheel import Wheel
+from agents.probe.awaited import Awaited
+from agents.probe.in_hand import InHand
 from agents.probe.ring import ANSWERED, GIVEN_UP, LIVE, Ring
-from agents.probe.settings import Counters, EngineSettings
+from agents.probe.settings import NS, Counters, EngineSettings
 from agents.probe.transport import SEND_BATCH, Refused, Transport
 
 __all__ = ["NS", "Counters", "Engine", "EngineSettings"]
 
-NS = 1_000_000_000
 PING_TTL = 64
-FLOW = 0
-_TICK = NS // 20
-_WHEEL = 256
-_SHORTEST_TIMEOUT_MS, _LONGEST_TIMEOUT_MS = 1000.0, 3000.0
-_TIMEOUT_RTTS = 4
-_FIRST_SRTT_MS = 250.0
-_SRTT_GAIN = 0.125  # RFC 6298
 _BUSY = frozenset({errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM})
 _LINE_DOWN = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.ENXIO, errno.ENODEV})
 _HOLD_BUSY, _HOLD_DOWN = NS // 50, NS
@@ -57,23 +48,16 @@ class Engine:
         self._transport = transport
         self._settings = settings
         self._clock = clock
-        self._wall = wall
-        self._flows = Flows(settings.flow_key)
-        self._ping_template = template(settings, settings.ping_protocol, settings.contact)
-        self._trace_template = template(settings, settings.trace_protocol, trace_contact)
+        self._ping_template = settings.template(settings.ping_protocol, settings.contact)
+        self._trace_template = settings.template(settings.trace_protocol, trace_contact)
         self._bucket = Bucket(settings.packets_per_second, now / NS)
         self._rate = settings.packets_per_second
         self._manners = Manners(settings.per_network, settings.per_near_hop)
-        self._explorer = Explorer(settings.trace._replace(protocol=settings.trace_protocol))
         self._ring = Ring({one.protocol: one.identifier for one in (self._ping_template, self._trace_template)})
-        self._in_hand: set[Measurement] = set()
-        self._ready: deque[Measurement] = deque()
-        self._delayed: Wheel[Measurement] = Wheel(now, _TICK, _WHEEL)
-        self._awaited: Wheel[int] = Wheel(now, _TICK, _WHEEL)
-        self._findings: list[Finding] = []
+        self._in_hand = InHand(settings, self._ring, self._manners, clock, wall)
+        self._awaited = Awaited(now)
         self._paused = False
         self._hold_until = 0
-        self._srtt_ms = _FIRST_SRTT_MS
         self._felt_at, self._shortest_ms, self._queue_full = 0, float("inf"), 0
         self.prohibited: deque[int] = deque(maxlen=_MOST_PROHIBITED)
         """Targets of probes that were answered with 'administratively prohibited'; the caller takes them out."""
@@ -95,16 +79,7 @@ class Engine:
 
     def submit(self, job: Job) -> None:
         """Begin a job; the caller has looked at `room` first."""
-        checksum = self._flows.checksum(job.address, FLOW)
-        measurement = Measurement(job, self._wall(), checksum, self._settings.ping_protocol)
-        if job.packets:
-            self._manners.grant(job.address, job.packets)
-        self._begin(measurement)
-
-    def _begin(self, measurement: Measurement) -> None:
-        measurement.queued = True
-        self._in_hand.add(measurement)
-        self._ready.append(measurement)
+        self._in_hand.submit(job)
 
     def pause(self, *, paused: bool) -> None:
         """While paused nothing is sent; answers are still taken."""
@@ -128,41 +103,35 @@ class Engine:
 
     def withdraw(self, refused: Callable[[int], object]) -> None:
         """End at once what is in hand for targets that `refused` says yes to, such as those just opted out."""
-        for measurement in [one for one in self._in_hand if refused(one.job.address)]:
-            measurement.stop("stopped")
-            self._finish(measurement)
+        self._in_hand.end_those(refused)
 
     def step(self, timeout: float) -> list[Finding]:
         """Send what may go, wait up to `timeout` seconds for answers, say what is finished. OSError when the
         transport is gone."""
-        now = self._clock()
+        now, in_hand = self._clock(), self._in_hand
         self._give_up_on_silent(now)
-        self._ready.extend(self._delayed.take(now))
+        in_hand.ready.extend(in_hand.delayed.take(now))
         if not self._paused and now >= self._hold_until:
             self._send_ready(now)
         self._transport.receive(self._patience(timeout), self._take)
-        findings, self._findings = self._findings, []
-        return findings
+        return in_hand.tell()
 
     def stop(self) -> list[Finding]:
         """End everything in hand, keeping what is known of it."""
-        for measurement in list(self._in_hand):
-            measurement.stop("stopped")
-            self._finish(measurement)
-        self._ready.clear()
-        findings, self._findings = self._findings, []
-        return findings
+        self._in_hand.end_those(lambda _: True)
+        self._in_hand.ready.clear()
+        return self._in_hand.tell()
 
     def _patience(self, timeout: float) -> float:
         """How long there is nothing to do but to listen."""
-        if self._findings:
+        in_hand = self._in_hand
+        if in_hand.found:
             return 0.0
         now = self._clock()
-        if self._ready and not self._paused:
+        if in_hand.ready and not self._paused:
             pacing = max(self._bucket.wait(), (self._hold_until - now) / NS, self._ring_wait(now))
             timeout = min(timeout, pacing)
-        for wheel in (self._awaited, self._delayed):
-            due = wheel.next_due()
+        for due in (self._awaited.next_due(), in_hand.delayed.next_due()):
             if due is not None:
                 timeout = min(timeout, (due - now) / NS)
         return max(0.0, timeout)
@@ -185,11 +154,11 @@ class Engine:
                 self._sent(slots[:count], packets, before)
             packets, slots = packets[count:], slots[count:]
         for slot in reversed(slots):
-            self._ready.appendleft(self._taken_back(slot))
+            self._in_hand.ready.appendleft(self._taken_back(slot))
 
     def _choose(self, most: int, now: int) -> tuple[list[bytes], list[int]]:
         """The packets of at most so many probes that may go now, and the slots that they have been given."""
-        ready, ring = self._ready, self._ring
+        ready, ring = self._in_hand.ready, self._ring
         held, seconds = not self._manners.lifted, now / NS
         packets: list[bytes] = []
         slots: list[int] = []
@@ -217,19 +186,17 @@ class Engine:
         job = measurement.job
         seconds = now / NS
         if seconds >= job.expires:
-            measurement.stop("expired")
-            self._finish(measurement)
+            self._in_hand.end(measurement, "expired")
             return True
         if self._manners.lifted:
             return False
         ready_at = self._manners.ready_at(job.address, ttl, measurement.distance, seconds)
         if ready_at <= seconds:
             return False
-        if ready_at == NEVER or (measurement.earlier and ready_at - seconds > _FURTHER_FLOWS_WAIT):
-            measurement.stop("capped")
-            self._finish(measurement)
+        if ready_at == NEVER or (measurement.is_further and ready_at - seconds > _FURTHER_FLOWS_WAIT):
+            self._in_hand.end(measurement, "capped")
             return True
-        self._delayed.add(int(min(ready_at, job.expires) * NS), measurement)
+        self._in_hand.delayed.add(int(min(ready_at, job.expires) * NS), measurement)
         return True
 
     def _sent(self, slots: list[int], packets: list[bytes], before: int) -> None:
@@ -237,19 +204,15 @@ class Engine:
         ring, awaited = self._ring, self._awaited
         took = (self._clock() - before) // len(slots)
         sent_at = before
-        fresh = []  # they have no RTT of their own yet
         for slot in slots:
             measurement = ring.owner[slot]
             assert measurement is not None  # only claimed slots are sent
             measurement.queued = False
             measurement.sent()
             ring.sent_at[slot] = sent_at
-            if measurement.slowest_ms:
-                awaited.add(sent_at + self._timeout(measurement.slowest_ms), slot)
-            else:
-                fresh.append(slot)
+            awaited.add(slot, sent_at, measurement.slowest_ms)
             sent_at += took
-        awaited.add_all(sent_at + self._timeout(self._srtt_ms), fresh)
+        awaited.add_fresh(sent_at)
         self._bucket.spend(len(slots))
         self.counters.sent += len(slots)
         self.counters.sent_bytes += sum(map(len, packets[: len(slots)]))
@@ -261,10 +224,9 @@ class Engine:
         if number in _BUSY or number in _LINE_DOWN:
             self._queue_full += number in _BUSY
             self._hold_until = now + (_HOLD_BUSY if number in _BUSY else _HOLD_DOWN)
-            self._ready.appendleft(measurement)
+            self._in_hand.ready.appendleft(measurement)
         else:
-            measurement.stop("stopped")
-            self._finish(measurement)
+            self._in_hand.end(measurement, "stopped")
         if isinstance(error, Refused):
             self.counters.refused += 1
         else:
@@ -277,12 +239,6 @@ class Engine:
         self._ring.unclaim(slot)
         return measurement
 
-    @staticmethod
-    def _timeout(rtt_ms: float) -> int:
-        """How long (ns) to wait for an answer when answers have taken so long."""
-        patience_ms = min(max(_TIMEOUT_RTTS * rtt_ms, _SHORTEST_TIMEOUT_MS), _LONGEST_TIMEOUT_MS)
-        return int(patience_ms * 1_000_000)
-
     def _give_up_on_silent(self, now: int) -> None:
         ring = self._ring
         for slot in self._awaited.take(now):
@@ -293,7 +249,7 @@ class Engine:
             if measurement is not None:
                 self.counters.timeouts += 1
                 measurement.missed(ring.ttl[slot])
-                self._go_on(measurement, now)
+                self._in_hand.go_on(measurement, now)
 
     def _take(self, reply: Reply | None, length: int, arrived: int) -> None:
         """One received packet: find its probe, tell the measurement, see what it wants next."""
@@ -320,12 +276,12 @@ class Engine:
             rtt_ms = 0.0
         self._shortest_ms = min(self._shortest_ms, rtt_ms)
         if not ttl:
-            self._srtt_ms += _SRTT_GAIN * (rtt_ms - self._srtt_ms)
+            self._awaited.answered(rtt_ms)
         if reply.icmp_type or not self._manners.lifted:
             self._mind(measurement, ttl, reply, arrived)
             reply = ring.as_sent(slot, reply)
         measurement.answered(ttl, reply, rtt_ms, late=late)
-        self._go_on(measurement, arrived)
+        self._in_hand.go_on(measurement, arrived)
 
     def _mind(self, measurement: Measurement, ttl: int, reply: Reply, arrived: int) -> None:
         """What an answer means for our manners."""
@@ -333,45 +289,3 @@ class Engine:
             self._manners.answered(measurement.job.address, ttl, measurement.distance, reply.source, arrived / NS)
         if reply.icmp_type == UNREACHABLE and reply.icmp_code in PROHIBITED_CODES:
             self.prohibited.append(measurement.job.address)
-
-    def _go_on(self, measurement: Measurement, now: int) -> None:
-        """After an event: finished, on to its route, or its next probe."""
-        if measurement.done:
-            self._finish(measurement)
-            return
-        if measurement.trace is None and measurement.wants_trace():
-            self._begin_trace(measurement)
-        if not measurement.queued and measurement.next_ttl() is not None:
-            measurement.queued = True
-            if measurement.delay:
-                self._delayed.add(now + int(measurement.delay * NS), measurement)
-            else:
-                self._ready.append(measurement)
-
-    def _begin_trace(self, measurement: Measurement) -> None:
-        job = measurement.job
-        now = self._clock() / NS
-        measurement.begin_trace(self._explorer.begin(job.address, measurement.distance, job.max_hops, now, job.passed))
-
-    def _finish(self, measurement: Measurement) -> None:
-        """It has ended: on to the target's next flow, or what was found is told."""
-        self._ring.release(measurement)
-        self._in_hand.discard(measurement)
-        job, walk = measurement.job, measurement.trace
-        following = None if walk is None else self._explorer.follow(walk, job.max_hops, self._clock() / NS)
-        if following is None:
-            if job.packets:
-                self._manners.revoke(job.address)
-            self._findings += (measurement.finding(None),) if walk is None else measurement.findings()
-        else:
-            checksum = self._flows.checksum(job.address, following.flow)
-            self._begin(measurement.further(following, self._wall(), checksum))
-
-
-def template(settings: EngineSettings, protocol: str, contact: str) -> Template:
-    """What builds the probes of a protocol: icmp, tcp or udp."""
-    if protocol == "tcp":
-        return SynTemplate(settings.tcp_port, tcp_ports(settings.identifier))
-    if protocol == "udp":
-        return DatagramTemplate(settings.udp_port, contact)
-    return EchoTemplate(settings.identifier, contact)

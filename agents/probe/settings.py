@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass, replace
 
+from agents.core.flow import DatagramTemplate, EchoTemplate, SynTemplate, Template, tcp_ports
 from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Cap
 from agents.core.walk import LIMITS, TraceLimits
+
+NS = 1_000_000_000
+TICK = NS // 20  # of the engine's wheels
+WHEEL = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,14 @@ class EngineSettings:
         """The same with protocols that a transport carries: what it does not, its best stands in for."""
         ping, trace = (one if one in carried else carried[0] for one in (self.ping_protocol, self.trace_protocol))
         return replace(self, ping_protocol=ping, trace_protocol=trace)
+
+    def template(self, protocol: str, contact: str) -> Template:
+        """What builds the probes of a protocol."""
+        if protocol == "tcp":
+            return SynTemplate(self.tcp_port, tcp_ports(self.identifier))
+        if protocol == "udp":
+            return DatagramTemplate(self.udp_port, contact)
+        return EchoTemplate(self.identifier, contact)
 
 
 @dataclass(slots=True)

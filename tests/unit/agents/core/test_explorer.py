@@ -23,15 +23,19 @@ def reply(ttl: int, flow: int, widths: dict[int, int], distance: int) -> Reply:
 
 def explore(explorer: Explorer, widths: dict[int, int], distance: int = 6) -> list[Walk]:
     """Every flow that a target gets, ended."""
-    walk: Walk | None = explorer.begin(TARGET, distance, 30, 0.0)
+    waiting: list[Walk] = [explorer.begin(TARGET, distance, 30, 0.0)]
     walks = []
-    while walk is not None:
-        while ttl := walk.next_ttl():
-            walk.sent()
-            walk.answered(ttl, reply(ttl, walk.flow, widths, distance), 1.0)
-        walks.append(walk)
-        walk = explorer.follow(walk, 30, 0.0)
+    while waiting:
+        walks.append(walk := waiting.pop(0))
+        answer(walk, widths, distance)
+        waiting += explorer.follow(walk, 30, 0.0)
     return walks
+
+
+def answer(walk: Walk, widths: dict[int, int], distance: int = 6) -> None:
+    while ttl := walk.next_ttl():
+        walk.sent()
+        walk.answered(ttl, reply(ttl, walk.flow, widths, distance), 1.0)
 
 
 def test_without_a_chance_of_news_there_is_one_flow() -> None:
@@ -66,7 +70,41 @@ def test_after_what_ends_a_target_there_is_no_further_flow() -> None:
         walk.sent()
         walk.answered(5, reply(5, 0, {}, 6), 1.0)
         walk.stop(reason)
-        assert explorer.follow(walk, 30, 0.0) is None
+        assert explorer.follow(walk, 30, 0.0) == []
+
+
+def test_further_flows_go_side_by_side_and_each_elsewhere_than_those_on_their_way() -> None:
+    explorer = Explorer(TraceLimits(across=0.02))
+    first = explorer.begin(TARGET, 12, 30, 0.0)
+    answer(first, {}, 12)
+    begun = explorer.follow(first, 30, 0.0)
+    assert len(begun) == 4
+    assert len({walk.start for walk in begun}) == 4
+    for walk in begun:
+        answer(walk, {}, 12)
+    for count, walk in enumerate(begun, 1):
+        following = explorer.follow(walk, 30, 0.0)
+        assert len(following) <= 1
+        begun += following
+        if count == 3:
+            break
+    assert len({walk.flow for walk in begun}) == len(begun)
+
+
+def test_where_one_of_a_targets_flows_may_go_no_further_the_others_end_and_no_more_begin() -> None:
+    explorer = Explorer(TraceLimits(across=0.0))
+    first = explorer.begin(TARGET, 6, 30, 0.0)
+    answer(first, {})
+    one, *others = explorer.follow(first, 30, 0.0)
+    assert len(others) == 3
+    one.stop("capped")
+    assert explorer.follow(one, 30, 0.0) == []
+    for walk in others:
+        answer(walk, {3: 4})
+        assert explorer.follow(walk, 30, 0.0) == []
+    again = explorer.begin(TARGET, 6, 30, 60.0)
+    answer(again, {})
+    assert again.stop_reason == "verified", "it begins anew"
 
 
 def test_an_unknown_distance_begins_in_the_middle() -> None:
@@ -84,9 +122,10 @@ def test_it_ends_whatever_the_network(widths: dict[int, int], distance: int) -> 
 
 def by_turns(explorer: Explorer, share: int) -> list[Walk]:
     """Every flow to a target behind a balancer that sends packet after packet over ways of two routers in a row."""
-    walk: Walk | None = explorer.begin(TARGET, 6, 30, 0.0)
+    waiting: list[Walk] = [explorer.begin(TARGET, 6, 30, 0.0)]
     walks, turn = [], 0
-    while walk is not None:
+    while waiting:
+        walks.append(walk := waiting.pop(0))
         while ttl := walk.next_ttl():
             turn += 1
             branch = turn * 7 // 3 % share if ttl in {3, 4} else 0
@@ -95,8 +134,7 @@ def by_turns(explorer: Explorer, share: int) -> list[Walk]:
                 walk.answered(ttl, reply(ttl, 0, {}, 6), 1.0)
             else:
                 walk.answered(ttl, Reply(ROUTER + ttl * 16 + branch, 250, 11, 0, TARGET, 1, 1, 1, 1), 1.0)
-        walks.append(walk)
-        walk = explorer.follow(walk, 30, 0.0)
+        waiting += explorer.follow(walk, 30, 0.0)
     return walks
 
 
@@ -146,7 +184,7 @@ def test_a_target_that_comes_again_is_verified_and_once_a_week_traced_whole() ->
             walk.answered(ttl, reply(ttl + 16 if moved and ttl < 6 else ttl, 0, {}, 6 + 16 * moved), 1.0)
             if moved and ttl == 6:
                 walk.stop("gap")
-        assert explorer.follow(walk, 30, now) is None
+        assert explorer.follow(walk, 30, now) == []
         return walk
 
     assert (again(600.0).stop_reason, again(1200.0).probes) == ("verified", 2)

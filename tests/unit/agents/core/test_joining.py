@@ -75,7 +75,7 @@ def test_only_a_target_that_the_agent_has_not_traced_is_joined() -> None:
     first = explorer.begin(TARGET, 21, 30, 0.0, passed)
     assert drive(first, 21)[0] == 18
     assert first.stop_reason == "known"
-    assert explorer.follow(first, 30, 0.0) is None
+    assert explorer.follow(first, 30, 0.0) == []
     again = explorer.begin(TARGET, 21, 30, 60.0, passed)
     assert len(drive(again, 21)) == 2
     assert again.stop_reason == "verified"
@@ -83,10 +83,10 @@ def test_only_a_target_that_the_agent_has_not_traced_is_joined() -> None:
 
 def test_further_flows_stay_on_the_agents_own_part_of_the_way() -> None:
     explorer = Explorer(TraceLimits(across=0.05))
-    walk: Walk | None = explorer.begin(TARGET, 21, 30, 0.0, digest(ROUTER + 19))
+    waiting: list[Walk] = [explorer.begin(TARGET, 21, 30, 0.0, digest(ROUTER + 19))]
     asked = []
-    while walk is not None:
-        asked += drive(walk, 21)
-        walk = explorer.follow(walk, 30, 0.0)
+    while waiting:
+        asked += drive(walk := waiting.pop(), 21)
+        waiting += explorer.follow(walk, 30, 0.0)
     assert len(asked) > 19
     assert max(asked) == 19

@@ -185,9 +185,10 @@ def test_further_flows_are_told_by_themselves_or_with_the_first_when_they_show_n
     same = first.further(DetourWalk((TARGET, 1), known, limits, (ROUTER + 2, 3), 4), 1001.0, 0x2345)
     assert (same.distance, same.slowest_ms, same.checksum) == (first.distance, 40.0, 0x2345)
     answer(same, {1: exceeded(ROUTER), 2: exceeded(ROUTER + 1)})
+    assert (same.is_further, first.is_further, first.through) == (True, False, True)
     other = same.further(DetourWalk((TARGET, 2), known, limits, (ROUTER + 2, 3), 4), 1002.0, 0x3456)
     answer(other, {1: exceeded(ROUTER), 2: exceeded(ROUTER + 9), 3: exceeded(ROUTER + 2)})
-    whole, detour = other.findings()
+    whole, detour = same.findings()
     assert whole.trace is not None
     assert detour.trace is not None
     assert (whole.trace.flow, whole.trace.probes, whole.ping.sent) == (0, 4 + 2, 1)
