@@ -10,7 +10,7 @@ from collections.abc import Callable
 from time import monotonic_ns, time
 
 from agents.core.kindness import Felt
-from agents.core.manners import NEVER, Manners
+from agents.core.manners import Manners
 from agents.core.measurement import Finding, Job, Measurement
 from agents.core.pace import Bucket, Cap
 from agents.core.reply import ICMP, PROHIBITED_CODES, UNREACHABLE, Reply
@@ -28,7 +28,6 @@ _LINE_DOWN = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.ENXIO, errno.EN
 _HOLD_BUSY, _HOLD_DOWN = NS // 50, NS
 _FEWEST_IN_HAND, _MOST_IN_HAND = 32, 4096
 _MOST_PROHIBITED = 4096
-_FURTHER_FLOWS_WAIT = 2.0  # s for a cap; then what a target's other flows found is told, and others have their turn
 
 
 class Engine:
@@ -158,7 +157,8 @@ class Engine:
 
     def _choose(self, most: int, now: int) -> tuple[list[bytes], list[int]]:
         """The packets of at most so many probes that may go now, and the slots that they have been given."""
-        ready, ring = self._in_hand.ready, self._ring
+        in_hand, ring = self._in_hand, self._ring
+        ready = in_hand.ready
         held, seconds = not self._manners.lifted, now / NS
         packets: list[bytes] = []
         slots: list[int] = []
@@ -168,7 +168,9 @@ class Engine:
                 break
             measurement = ready.popleft()
             ttl = None if measurement.done else measurement.next_ttl()
-            if ttl is None or ((held or measurement.job.expires <= seconds) and self._must_wait(measurement, ttl, now)):
+            if ttl is None or (
+                (held or measurement.job.expires <= seconds) and in_hand.must_wait(measurement, ttl, now)
+            ):
                 measurement.queued = ttl is not None
                 continue
             template = self._trace_template if ttl else self._ping_template
@@ -180,24 +182,6 @@ class Engine:
             if held:
                 self._manners.sent(target, ttl, measurement.distance, seconds)
         return packets, slots
-
-    def _must_wait(self, measurement: Measurement, ttl: int, now: int) -> bool:
-        """Whether its expiry has passed or a cap holds it back; then it has been seen to."""
-        job = measurement.job
-        seconds = now / NS
-        if seconds >= job.expires:
-            self._in_hand.end(measurement, "expired")
-            return True
-        if self._manners.lifted:
-            return False
-        ready_at = self._manners.ready_at(job.address, ttl, measurement.distance, seconds)
-        if ready_at <= seconds:
-            return False
-        if ready_at == NEVER or (measurement.is_further and ready_at - seconds > _FURTHER_FLOWS_WAIT):
-            self._in_hand.end(measurement, "capped")
-            return True
-        self._in_hand.delayed.add(int(min(ready_at, job.expires) * NS), measurement)
-        return True
 
     def _sent(self, slots: list[int], packets: list[bytes], before: int) -> None:
         """The packets of these slots have left, one after the other since `before`."""

@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 from agents.core.explorer import Explorer
 from agents.core.flow import Flows
-from agents.core.manners import Manners
+from agents.core.manners import NEVER, Manners
 from agents.core.measurement import Finding, Job, Measurement
 from agents.core.wheel import Wheel
 from agents.probe.ring import Ring
 from agents.probe.settings import NS, TICK, WHEEL, EngineSettings
 
 FLOW = 0
+_FURTHER_FLOWS_WAIT = 2.0  # s for a cap; then what a target's other flows found is told, and others have their turn
 
 
 class InHand:
@@ -65,6 +66,23 @@ class InHand:
                 self.delayed.add(now + int(measurement.delay * NS), measurement)
             else:
                 self.ready.append(measurement)
+
+    def must_wait(self, measurement: Measurement, ttl: int, now: int) -> bool:
+        """Whether its expiry has passed or a cap holds it back; then it has been seen to."""
+        job, seconds = measurement.job, now / NS
+        if seconds >= job.expires:
+            self.end(measurement, "expired")
+            return True
+        if self._manners.lifted:
+            return False
+        ready_at = self._manners.ready_at(job.address, ttl, measurement.distance, seconds)
+        if ready_at <= seconds:
+            return False
+        if ready_at == NEVER or (measurement.is_further and ready_at - seconds > _FURTHER_FLOWS_WAIT):
+            self.end(measurement, "capped")
+            return True
+        self.delayed.add(int(min(ready_at, job.expires) * NS), measurement)
+        return True
 
     def end(self, measurement: Measurement, reason: str) -> None:
         """It is given up here, keeping what is known of it."""
