@@ -1,79 +1,192 @@
-"""Backup and restore: the vault as it is sealed and the audit log in one tar file; the key is not in it."""
+"""Backup and restore: what a manager, its gateway and its TLS front can't come by again, in one file; not the key."""
 
-import gzip
 import hashlib
-import io
 import json
-import tarfile
-import zlib
+import os
+import stat
 from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hopmap import __version__
 from hopmap.errors import UserError
 from hopmap.identity import make_directory, write_whole
-from manager import audit, server_key, vault
+from manager import audit, certificates, database, keys, server_key, tarball, vault
 from manager.core import sealing
-from manager.core.sealing import Random
+from manager.core.sealing import Keys, Random, Sealed
+from manager.fleet import control_store
+from manager.fleet.control import VERSION
 from manager.vault import Vault
 
-FORMAT = 1
+FORMAT = 2  # 1 had vault and audit log alone
+SESSIONS = "sessions.sqlite"
 _MANIFEST = "manifest.json"
-_FILES = (vault.FILE, audit.FILE)
-_LARGEST = 1 << 30
-SESSIONS = ("sessions.sqlite", "sessions.sqlite-wal", "sessions.sqlite-shm")
+_GATEWAY_KEYS, _CERTIFICATES = f"gateway/{keys.FILE}", "certificates.sealed"
+_KEPT = (vault.FILE, audit.FILE, control_store.FILE, _GATEWAY_KEYS, _CERTIFICATES)
+_WRAPPED_BYTES = 60  # a nonce, a key and a tag of AES-256-GCM
 
 
-def backup(state_dir: Path, target: Path, environ: Mapping[str, str], random: Random) -> dict[str, object]:
-    """Write a backup of a manager, running or not; its manifest. Nothing is written when the vault can't be opened."""
-    if not (state_dir / vault.FILE).exists():
-        raise UserError(f"{state_dir} holds no vault: give the manager's directory with --state-dir")
-    content = {name: (state_dir / name).read_bytes() for name in _FILES if (state_dir / name).exists()}
-    keyring = server_key.load(state_dir, environ, random, first_start=False)
-    _, header, records = vault.unsealed(content[vault.FILE], keyring, state_dir / vault.FILE)
-    manifest: dict[str, object] = {
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The manager's directory; the gateway's and the TLS front's, where there is one."""
+
+    manager: Path
+    gateway: Path | None = None
+    front: Path | None = None
+
+
+@dataclass(slots=True)
+class Told:
+    """What was done, for who did it: the key's id, the vault's generation, and a word about each other part."""
+
+    key: str
+    generation: int
+    parts: dict[str, str] = field(default_factory=dict)
+
+
+def backup(places: Places, target: Path, environ: Mapping[str, str], random: Random) -> Told:
+    """Write a backup, while they run or not. Nothing is written when the vault can't be opened."""
+    if not (places.manager / vault.FILE).exists():
+        raise UserError(f"{places.manager} holds no vault: give the manager's directory with --state-dir")
+    content, orders = _orders(places.manager)  # first: a vault that knows of newer ones does no harm
+    for name in (vault.FILE, audit.FILE):
+        if (places.manager / name).exists():
+            content[name] = (places.manager / name).read_bytes()
+    keyring = server_key.load(places.manager, environ, random, first_start=False)
+    vault_keys, header, records = vault.unsealed(content[vault.FILE], keyring, places.manager / vault.FILE)
+    content |= _of_gateway(places.gateway) | _of_front(places.front, vault_keys, random)
+    manifest = {
         "format": FORMAT,
         "version": __version__,
         "key": header.key_id,
         "generation": header.generation,
         "records": len(records),
+        "orders": orders,
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in content.items()},
     }
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        for name, data in {_MANIFEST: json.dumps(manifest, indent=2).encode(), **content}.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(data), 0o600
-            tar.addfile(member, io.BytesIO(data))
     try:
-        write_whole(target, packed.getvalue())
+        write_whole(target, tarball.pack({_MANIFEST: json.dumps(manifest, indent=2).encode(), **content}))
     except OSError as error:
         raise UserError(f"cannot write {target}: {error.strerror}") from error
-    return manifest
+    return Told(
+        header.key_id,
+        header.generation,
+        {name: f"{len(content[name]):,} bytes" if name in content else "there is none" for name in _KEPT},
+    )
 
 
-def restore(
-    source: Path, state_dir: Path, environ: Mapping[str, str], random: Random, *, verify_only: bool
-) -> sealing.Header:
+def restore(source: Path, places: Places, environ: Mapping[str, str], random: Random, *, verify_only: bool) -> Told:
     """Put a backup, or a vault file alone, in the place of what is there; UserError before anything is touched.
 
     The generation goes on from the highest seen, so that a restored vault is the newest from then on. Sessions end.
+    Newer orders, keys of the gateway and certificates that are there stay: nothing revoked or opted out comes back.
     """
-    content = _read(source)
-    make_directory(state_dir)
-    keyring = server_key.load(state_dir, environ, random, first_start=False)
-    keys, header, records = vault.unsealed(content[vault.FILE], keyring, source)
+    manifest, content = _read(source)
+    make_directory(places.manager)
+    keyring = server_key.load(places.manager, environ, random, first_start=False)
+    vault_keys, header, records = vault.unsealed(content[vault.FILE], keyring, source)
+    front = _opened(content.get(_CERTIFICATES), vault_keys, source)
+    told = Told(vault_keys.id, header.generation, dict.fromkeys(content, "can be put back"))
     if verify_only:
-        return header
-    counted = vault.read_counter(state_dir / vault.COUNTER) or 0
-    generation = max(counted, header.generation) + 1
-    if not _restore_audit_log(state_dir, content.get(audit.FILE)):
+        return told
+    told.generation = max(vault.read_counter(places.manager / vault.COUNTER) or 0, header.generation) + 1
+    told.parts = {}
+    if front is not None:
+        told.parts[_CERTIFICATES] = _restore_front(front, places.front)
+    if _GATEWAY_KEYS in content:
+        told.parts[_GATEWAY_KEYS] = _restore_keys(content[_GATEWAY_KEYS], places.gateway)
+    if control_store.FILE in content:
+        told.parts[control_store.FILE] = _restore_orders(manifest, content[control_store.FILE], places.manager)
+    if not _restore_audit_log(places.manager, content.get(audit.FILE)):
         records.pop(audit.HEAD, None)  # there is no log that could reach to where the vault saw its end
-    for name in SESSIONS:
-        (state_dir / name).unlink(missing_ok=True)
-    write_whole(state_dir / vault.FILE, sealing.seal_store(keys, generation, records, random))
-    write_whole(state_dir / vault.COUNTER, b"%d\n" % generation)
-    return sealing.Header(keys.id, generation)
+    _leave_versions_out(records, vault_keys, random)
+    database.remove(places.manager / SESSIONS)
+    write_whole(places.manager / vault.FILE, sealing.seal_store(vault_keys, told.generation, records, random))
+    write_whole(places.manager / vault.COUNTER, b"%d\n" % told.generation)
+    return told
+
+
+def give_to_owners(places: Places) -> None:
+    """What root has written belongs to whose directory it is in, or the service could not open it."""
+    for place in (places.manager, places.gateway):
+        if place is None or os.geteuid() != 0:
+            continue
+        owner = place.stat()
+        for path in place.iterdir():
+            if path.lstat().st_uid != owner.st_uid and stat.S_ISREG(path.lstat().st_mode):
+                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _restore_orders(manifest: Mapping[str, Any], orders: bytes, state_dir: Path) -> str:
+    if control_store.newest(state_dir) >= manifest["orders"]:
+        return "as new or newer ones are there, and stay"
+    database.replace(state_dir / control_store.FILE, orders)
+    return "put back"
+
+
+def _restore_keys(content: bytes, gateway: Path | None) -> str:
+    if gateway is None:
+        return "left alone: name the gateway's directory with --gateway-state-dir"
+    if (gateway / keys.FILE).exists():
+        return "they are there, and stay: move them away first to have those of the backup"
+    make_directory(gateway)
+    database.replace(gateway / keys.FILE, content)
+    return "put back"
+
+
+def _restore_front(content: bytes, front: Path | None) -> str:
+    if front is None:
+        return "left alone: give --domain to have them put back"
+    try:
+        return f"{certificates.put_back(content, front)} files put back, the others are there"
+    except ValueError as error:
+        raise UserError(f"{_CERTIFICATES}: {error}") from error
+
+
+def _leave_versions_out(records: dict[str, Sealed], vault_keys: Keys, random: Random) -> None:
+    """Have the next orders go far above these: others were given since, and no version is given twice."""
+    counted = records.get(VERSION)
+    if counted is not None:
+        number = int(sealing.open_record(vault_keys, VERSION, counted)) + 1
+        records[VERSION] = sealing.seal_record(vault_keys, VERSION, counted.version + 1, b"%d" % number, random)
+
+
+def _orders(state_dir: Path) -> tuple[dict[str, bytes], int]:
+    """The orders by their name in the archive, and their version."""
+    if not (state_dir / control_store.FILE).exists():
+        return {}, 0
+    with closing(database.copied(state_dir / control_store.FILE)) as copy:
+        return {control_store.FILE: copy.serialize()}, control_store.newest_of(copy)
+
+
+def _of_gateway(gateway: Path | None) -> dict[str, bytes]:
+    if gateway is None:
+        return {}
+    if not (gateway / keys.FILE).exists():
+        raise UserError(f"{gateway} holds no keys of a gateway: name its directory with --gateway-state-dir")
+    with closing(database.copied(gateway / keys.FILE)) as copy:
+        return {_GATEWAY_KEYS: copy.serialize()}
+
+
+def _of_front(front: Path | None, vault_keys: Keys, random: Random) -> dict[str, bytes]:
+    """Private keys are in there: sealed as a record of the vault is."""
+    content = certificates.packed(front) if front else None
+    if content is None:
+        return {}
+    record = sealing.seal_record(vault_keys, _CERTIFICATES, 1, content, random)
+    return {_CERTIFICATES: record.wrapped + record.content}
+
+
+def _opened(sealed: bytes | None, vault_keys: Keys, source: Path) -> bytes | None:
+    if sealed is None:
+        return None
+    record = Sealed(1, sealed[:_WRAPPED_BYTES], sealed[_WRAPPED_BYTES:])
+    try:
+        return sealing.open_record(vault_keys, _CERTIFICATES, record)
+    except sealing.Unsealable as error:
+        raise UserError(f"{source}: {error}") from error
 
 
 def _restore_audit_log(state_dir: Path, saved: bytes | None) -> bool:
@@ -88,34 +201,26 @@ def _restore_audit_log(state_dir: Path, saved: bytes | None) -> bool:
     return bool(saved)
 
 
-def _read(source: Path) -> dict[str, bytes]:
-    """The files of a backup whose sums are right; a bare vault file counts as a backup of that alone."""
+def _read(source: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The manifest and the files of a backup whose sums are right; a bare vault file counts as one of that alone."""
     try:
         with source.open("rb") as file:
-            if file.read(2) != b"\x1f\x8b":
+            if file.read(2) != tarball.GZIP:
                 file.seek(0)
-                return {vault.FILE: file.read(vault.LARGEST_FILE)}
+                return {}, {vault.FILE: file.read(vault.LARGEST_FILE)}
             file.seek(0)
-            with tarfile.open(fileobj=file, mode="r:gz") as tar:
-                content = {one.name: _member(tar, one) for one in tar if one.name in (_MANIFEST, *_FILES)}
-        manifest = json.loads(content.pop(_MANIFEST))
+            content = tarball.unpack(file, {_MANIFEST, *_KEPT}.__contains__)
+        manifest: dict[str, Any] = json.loads(content.pop(_MANIFEST))
         sums = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
-        whole = manifest["format"] == FORMAT and manifest["sha256"] == sums and vault.FILE in sums
-    except (tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, ValueError, KeyError, TypeError) as error:
+        whole = 1 <= manifest["format"] <= FORMAT and manifest["sha256"] == sums and vault.FILE in sums
+        whole = whole and (control_store.FILE not in sums or type(manifest["orders"]) is int)
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{source} is no whole backup: {error}") from error
     except OSError as error:
         raise UserError(f"cannot read {source}: {error.strerror or error}") from error
     if not whole:
         raise UserError(f"{source} is no whole backup: its sums are not those of its manifest")
-    return content
-
-
-def _member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    """The bytes of a plain file in the archive; names are only compared, nothing is unpacked to disk."""
-    file = tar.extractfile(member) if member.isreg() and member.size <= _LARGEST else None
-    if file is None:
-        raise ValueError(f"{member.name} is no plain file")
-    return file.read()
+    return manifest, content
 
 
 def rotate_key(state_dir: Path, environ: Mapping[str, str], random: Random) -> Vault:

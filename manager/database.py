@@ -1,10 +1,12 @@
 """The manager's SQLite files: readable to its user alone, written ahead, shared by the threads of one store."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
 from hopmap.errors import UserError
+from hopmap.identity import write_whole
 
 
 def opened(path: Path, schema: str, advice: str, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> sqlite3.Connection:
@@ -20,6 +22,33 @@ def opened(path: Path, schema: str, advice: str, synchronous: Literal["FULL", "N
     except (OSError, sqlite3.Error) as error:
         raise UserError(f"cannot use {path}: {error}; {advice}") from error
     return database
+
+
+def copied(path: Path) -> sqlite3.Connection:
+    """A copy in memory of the file as it is between two commits, also while others write. UserError."""
+    copy = sqlite3.connect(":memory:")
+    try:
+        with closing(sqlite3.connect(path, timeout=5.0)) as source:
+            source.execute("PRAGMA query_only=ON")
+            source.backup(copy)  # all pages in one step: in several it begins anew with every write
+    except sqlite3.Error as error:
+        copy.close()
+        raise UserError(f"cannot read {path}: {error}") from error
+    return copy
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put an image in the place of a file that nobody has open; what was there is kept aside."""
+    if path.exists():
+        path.replace(path.with_name(f"{path.name}.before-restore"))
+    remove(path)
+    write_whole(path, content)
+
+
+def remove(path: Path) -> None:
+    """Remove a file that nobody has open, with what belongs to it."""
+    for end in ("", "-wal", "-shm"):
+        path.with_name(f"{path.name}{end}").unlink(missing_ok=True)
 
 
 class Transaction:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from manager.holding import held
 from manager.vault import open_vault
 
 EXAMPLES = """\
-  hopmap manager backup manager.tar.gz          vault (sealed) and audit log, also while it runs; the key is not in it
+  hopmap manager backup manager.tar.gz          what can't be had again, also while it runs; the key is not in it
   hopmap manager restore manager.tar.gz         put them back; --verify only says whether it could be
   hopmap manager rotate-key                     seal the vault with a new key
   hopmap manager audit verify                   follow the audit log's chain to its end
@@ -36,27 +37,34 @@ def run(argv: list[str]) -> int:
 
 def _backup(flags: Parser, argv: list[str]) -> int:
     flags.add_argument("file", metavar="FILE", help="the archive to write")
-    state_dir, given = _read(flags, argv)
-    manifest = archive.backup(state_dir, Path(given["file"]), config.environment(), os.urandom)
-    _say(f"{given['file']}: {manifest['records']} records, write {manifest['generation']}, key {manifest['key']}; keep")
-    _say("the key (SERVER_KEY, or the file server-key) in another place: without it the backup can't be opened")
+    _gateway_flag(flags)
+    settings_of, given = _settings(flags, argv)
+    told = archive.backup(_places(settings_of, given), Path(given["file"]), config.environment(), os.urandom)
+    _say(f"{given['file']}: write {told.generation}, key {told.key}")
+    _say_parts(told)
+    _say("keep the key (SERVER_KEY, or the file server-key) in another place: without it this can't be opened")
     return 0
 
 
 def _restore(flags: Parser, argv: list[str]) -> int:
     flags.add_argument("file", metavar="FILE", help="a backup, or a vault file alone")
     flags.add_argument("--verify", action="store_true", help="only say whether it could be restored")
-    state_dir, given = _read(flags, argv)
-    with held(state_dir):
-        header = archive.restore(
-            Path(given["file"]), state_dir, config.environment(), os.urandom, verify_only=given["verify"]
+    _gateway_flag(flags)
+    settings_of, given = _settings(flags, argv)
+    places = _places(settings_of, given)
+    with held(places.manager), held(places.gateway) if places.gateway else nullcontext():
+        told = archive.restore(
+            Path(given["file"]), places, config.environment(), os.urandom, verify_only=given["verify"]
         )
         if not given["verify"]:
-            _settle(state_dir, f"{given['file']}")
+            _settle(places.manager, f"{given['file']}")
+            archive.give_to_owners(places)
     if given["verify"]:
-        _say(f"{given['file']} is whole and opens with this key: write {header.generation}")
+        _say(f"{given['file']} is whole and opens with this key: write {told.generation}")
+        _say_parts(told)
         return 0
-    _say(f"restored as write {header.generation}; all sessions are ended, and recovery codes used since count again:")
+    _say_parts(told)
+    _say(f"restored as write {told.generation}; all sessions are ended, and recovery codes used since count again:")
     _say("have new ones made")
     return 0
 
@@ -121,6 +129,21 @@ def _settings(flags: Parser, argv: list[str]) -> tuple[ManagerSettings, dict[str
     return config.load(ManagerSettings, "manager", given, config.environment()), vars(given)
 
 
+def _gateway_flag(flags: Parser) -> None:
+    flags.add_argument("--gateway-state-dir", metavar="DIR", help="the gateway's directory, whose keys go along")
+
+
+def _places(settings_of: ManagerSettings, given: dict[str, Any]) -> archive.Places:
+    gateway = given["gateway_state_dir"]
+    front = Path(settings_of.caddy_storage) if settings_of.domain else None
+    return archive.Places(Path(settings_of.state_dir), Path(gateway) if gateway else None, front)
+
+
+def _say_parts(told: archive.Told) -> None:
+    for name, words in told.parts.items():
+        _say(f"  {name}: {words}")
+
+
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
@@ -133,8 +156,8 @@ COMMANDS: dict[str, Callable[[Parser, list[str]], int]] = {
     "link": _link,
 }
 _ABOUT = {
-    "backup": "Write the vault and the audit log into one file.",
-    "restore": "Put a backup in the place of what is there; the manager must not run.",
+    "backup": "Write vault, audit log, orders, API keys and certificates into one file.",
+    "restore": "Put a backup in the place of what is there; manager and gateway must not run.",
     "rotate-key": "Seal the vault with a new key; the manager must not run.",
     "audit": "Look at the audit log.",
     "link": "Make a one-time link for a user; the manager must not run.",

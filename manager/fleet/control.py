@@ -15,7 +15,7 @@ from manager.vault import Vault
 
 DOCUMENT = "control.json"
 AFTER_LOSS = 1000  # versions left out when our own memory of them turns out to be older than it was
-_PLACE = "control/version"
+VERSION = "control/version"  # its place in the vault
 
 
 class Steering:
@@ -28,7 +28,7 @@ class Steering:
         self._changing = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
         self.orders = self.store.load()
-        counted = int(vault.get(_PLACE) or b"0")
+        counted = int(vault.get(VERSION) or b"0")
         # where vault and store differ, one of them is an older copy, or a change was cut short between them
         gap = 1 if counted == self.orders.version else AFTER_LOSS
         self._least = max(counted, self.orders.version) + gap
@@ -81,7 +81,7 @@ class Steering:
     def _make(self, who: str, did: str, change: Change, above: int) -> Orders:
         made = core.after(self.orders, change, max(above + 1, self.orders.version + 1, self._least))
         told = {name: value for name, value in shown(change).items() if value}
-        self._audit.change(who, did, {_PLACE: b"%d" % made.version}, version=str(made.version), **told)
+        self._audit.change(who, did, {VERSION: b"%d" % made.version}, version=str(made.version), **told)
         self._least = made.version + 1  # whatever comes of it, this version is used up
         self.store.keep(made)
         self.orders = made

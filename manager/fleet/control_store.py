@@ -1,13 +1,16 @@
 """The orders in SQLite: durable before anybody hears of them, each version once."""
 
 import json
+import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hopmap.errors import UserError
 from hopmap.wire.control import OptOut
-from manager.database import Transaction, opened
+from manager.database import Transaction, copied, opened
 from manager.fleet.core.orders import Entry, Orders
 
 FILE = "control.sqlite"
@@ -85,6 +88,22 @@ class ControlStore:
         """Close the file."""
         with self._lock:
             self._db.close()
+
+
+def newest(state_dir: Path) -> int:
+    """The version of the orders in a directory; 0 when there are none, or none that can be read."""
+    if not (state_dir / FILE).exists():
+        return 0
+    try:
+        with closing(copied(state_dir / FILE)) as copy:
+            return newest_of(copy)
+    except (UserError, sqlite3.Error):
+        return 0
+
+
+def newest_of(database: sqlite3.Connection) -> int:
+    """The version of the orders in an open file."""
+    return int(database.execute("SELECT coalesce(max(version), 0) FROM orders").fetchone()[0])
 
 
 def _settings(row: tuple[Any, ...]) -> Orders:

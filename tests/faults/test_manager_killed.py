@@ -218,4 +218,4 @@ def test_killed_at_random_no_change_is_lost_or_half_done(tmp_path: Path) -> None
     )
     assert acknowledged > ROUNDS
     assert rotations
-    archive.backup(folder, tmp_path / "b.tar.gz", {}, os.urandom)
+    archive.backup(archive.Places(folder), tmp_path / "b.tar.gz", {}, os.urandom)
