@@ -92,7 +92,7 @@ class FleetPages:
         return self._page(done=f"{node.name} is registered: it is {article} {node.kind}, and is asked from now on.")
 
     def stop(self) -> bottle.HTTPResponse:
-        return self._steer(Change(stop=True), "Stop is told: no agent that can be reached probes any more in 30 s.")
+        return self._steer(Change(stop=True), "")
 
     def go(self) -> bottle.HTTPResponse:
         return self._steer(Change(stop=False), "The fleet may probe again.")

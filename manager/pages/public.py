@@ -53,8 +53,8 @@ class PublicPages:
         if not text:
             return self._print("why.html", text="", told=[])
         if not addresses.is_address(text):
-            wrong = "Write an IPv4 address such as 192.0.2.1."
-            return self._print("why.html", HTTPStatus.BAD_REQUEST, text=text[:40], told=[], wrong=wrong)
+            said = {"wrong": "Write an IPv4 address such as 192.0.2.1.", "wrong_at": "address"}
+            return self._print("why.html", HTTPStatus.BAD_REQUEST, text=text[:40], told=[], **said)
         if special_use(addresses.number(text)):
             return self._print("why.html", text=text, told=["This is no public address: it is never probed."])
         self._allow()

@@ -33,6 +33,7 @@ def test_from_the_first_start_to_the_stop_of_a_fleet(world: World, page: Any) ->
     here = paused_an_agent_and_saw_it_stop(world)
     away = made_a_key_and_used_it_through_the_gateway(world)
     stopped_the_fleet_and_saw_every_agent_fall_silent(world, here, away)
+    looked_at_what_everybody_sees(world)
     assert page.hosts == {urlsplit(world.manager.url).netloc}
     assert not [said for said in page.complaints if "status of 40" not in said]  # the wrong input of this story
 
@@ -171,6 +172,29 @@ def stopped_the_fleet_and_saw_every_agent_fall_silent(world: World, here: Agent,
         world.album.look(path.strip("/").replace("/", "-") or "overview")
     world.go("/nowhere", 404)
     world.album.look("nowhere")
+
+
+def looked_at_what_everybody_sees(world: World) -> None:
+    address = (world.folder / "seeds").read_text().partition("/")[0]
+    world.go("/")
+    world.page.click("text=Sign out")
+    world.page.wait_for_selector("h1:has-text('Sign in')")
+    world.page.click("footer >> text=About")
+    world.album.look("about")
+    world.page.click("text=why an address is probed")
+    world.page.fill("input[name=address]", address)
+    world.page.press("input[name=address]", "Enter")
+    world.page.wait_for_selector("h2 code")
+    world.album.look("why")
+    world.page.click("text=Have it left alone")
+    world.page.fill("input[name=address]", "300.1.1.1")
+    world.page.press("input[name=address]", "Enter")
+    world.page.wait_for_selector("label:has(input[name=address]) .fault")
+    world.album.look("opt-out-wrong")
+    world.page.fill("input[name=address]", address)
+    world.page.press("input[name=address]", "Enter")
+    world.page.wait_for_selector("text=Do one of these")
+    world.album.look("opt-out-request")
 
 
 @pytest.fixture
