@@ -28,7 +28,8 @@ def etc(tmp_path: Path) -> Path:
         pytest.skip("no fail2ban here: apt-get install fail2ban")
     config = tmp_path / "etc"
     shutil.copytree("/etc/fail2ban", config, ignore=shutil.ignore_patterns("defaults-debian.conf"))
-    shutil.copy(FILTER, config / "filter.d")
+    for path in FILTER.parent.iterdir():
+        shutil.copy(path, config / "filter.d")
     jail = (FILTER.parents[1] / "jail.d" / "hopmap-manager.conf").read_text()
     # `ignoreself` would ask a name server for the names of this machine
     of_a_file = f"backend = polling\nlogpath = {tmp_path}/security.log\naction =\nignoreself = false"
@@ -39,9 +40,9 @@ def etc(tmp_path: Path) -> Path:
     return config
 
 
-def matched(etc: Path, log: Path) -> list[str]:
+def matched(etc: Path, log: Path, name: str = "hopmap-manager") -> list[str]:
     """The addresses that fail2ban would count, in their order."""
-    argv = ["fail2ban-regex", "-c", str(etc), "-o", "ip", str(log), "hopmap-manager"]
+    argv = ["fail2ban-regex", "-c", str(etc), "-o", "ip", str(log), name]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
     return done.stdout.split()
@@ -104,3 +105,17 @@ def test_a_real_fail2ban_bans_who_keeps_guessing_and_nobody_else(tmp_path: Path,
     finally:
         server.terminate()
         server.wait(20)
+
+
+def test_keys_that_nobody_knows_count_at_the_gateway_and_old_ones_do_not(tmp_path: Path, etc: Path) -> None:
+    path = tmp_path / "security.log"
+    log = SecurityLog(path, lambda: "2026-11-22T08:00:00.123+00:00", lambda _: None)
+    for number, name in enumerate(("apikey_fail", "apikey_expired", "apikey_revoked", "apikey_made", "login_fail")):
+        log.event(f"198.51.100.{number}", name, reason="of a test")
+    assert matched(etc, path, "hopmap-gateway") == ["198.51.100.0"]
+
+
+def test_bans_name_their_ports_as_numbers(etc: Path) -> None:
+    jails = [path.read_text() for path in sorted((FILTER.parents[1] / "jail.d").iterdir())]
+    assert len(jails) == 2
+    assert all("\nport = 80,443\n" in jail for jail in jails)  # nft knows no names where /etc/services is missing
