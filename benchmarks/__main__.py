@@ -1,6 +1,6 @@
 """`python -m benchmarks [NAME...]`: the table of figures, each measured beside a peer or a floor in the same run.
 
-About 12 minutes in all on two cores. Without root, /dev/net/tun, fping or scamper some can't run: they say so.
+About 16 minutes in all on two cores. Without root, /dev/net/tun, fping or scamper some can't run: they say so.
 """
 
 import subprocess
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "trace_curve": "recall against probes spent, from the thriftiest to the most thorough",
     "route_change": "changed routes found again: time and packets",
     "input_serving": "GET / beside a bare hello; memory",
+    "manager_load": "500 workers through the gateway, 20 people on pages: p95 of a page, CPU, memory",
     "output_ingest": "results over HTTP beside a bare executemany; POST p99 while dumping and rotating",
 }
 

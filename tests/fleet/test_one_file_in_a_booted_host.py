@@ -4,7 +4,6 @@ Asked for by name (pytest tests/fleet): root, systemd-nspawn and a Debian tree a
 tree; without it mmdebstrap makes one from this machine's own package sources (half a minute).
 """
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,24 +13,6 @@ import pytest
 from scripts import build_agent
 
 HERE = Path(__file__).parent
-PACKAGES = "systemd,systemd-sysv,dbus,python3,iproute2"
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if os.geteuid() != 0 or not shutil.which("systemd-nspawn"):
-        pytest.skip("needs root and systemd-nspawn")
-    given = os.environ.get("HOPMAP_IMAGE")
-    if given:
-        return Path(given)
-    if not shutil.which("mmdebstrap"):
-        pytest.skip("needs mmdebstrap, or a Debian tree named by HOPMAP_IMAGE")
-    sources = [path for path in (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("debian.sources"))
-               if path.exists()]  # fmt: skip
-    tree = tmp_path_factory.mktemp("image") / "debian"
-    command = ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={PACKAGES}", "bookworm", tree, *sources]
-    subprocess.run(command, check=True, capture_output=True)
-    return tree
 
 
 @pytest.fixture(scope="module")
