@@ -2,7 +2,7 @@
 # A new host loses its power in the middle of its first run of site.yml. The next run heals it, and the one after changes nothing.
 set -euo pipefail
 cd "$MOLECULE_PROJECT_DIRECTORY"
-play() { timeout 300 ansible-playbook -i "$MOLECULE_INVENTORY_FILE" -i molecule/default/late.yml --limit late site.yml; }
+play() { timeout 300 ansible-playbook -i "$MOLECULE_INVENTORY_FILE" -i molecule/default/late.ini --limit late site.yml; }
 
 molecule/hosts up late:bookworm
 log=$MOLECULE_EPHEMERAL_DIRECTORY/broken_off.log
