@@ -50,6 +50,7 @@ class Steering:
     def adopt(self, where: str, found: Control) -> Orders:
         """A foreign document was found at an input: go on above it, and let it make us more cautious only.
 
+        One that says what we say then is taken as ours: two managers of one input would overtake each other for ever.
         NotPossible for a version that can't have come about.
         """
         with self._changing:
@@ -58,7 +59,8 @@ class Steering:
             change = core.caution(self.orders, found)
             if found.version < self.orders.version and core.changes_nothing(self.orders, change):
                 return self.orders
-            made = self._make(where, "orders_found", change, found.version)
+            same = found.version >= self._least and core.holds(core.after(self.orders, change, found.version), found)
+            made = self._make(where, "orders_found", change, found.version - 1 if same else found.version)
         self._tell()
         return made
 

@@ -3,6 +3,7 @@
 import http
 import logging
 import threading
+import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from manager.fleet.line import Answer, Line, Silent
 LOOK_SECONDS = 15.0
 RETRY_SECONDS = (0.5, 1.0, 2.0, 3.0)
 _MOST_TRIES = 4
+_RIVAL_SECONDS = 3600.0  # how long another writer is told of
 _LARGEST = 16 << 20
 _log = logging.getLogger(__name__)
 
@@ -32,10 +34,14 @@ class To(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """The version in force there as far as we know (0: none of ours), and what went wrong last, empty for nothing."""
+    """The version in force there as far as we know (0: none of ours), and what went wrong last, empty for nothing.
+
+    `foreign` counts the documents of another writer that were found in the place of ours since the start.
+    """
 
     version: int = 0
     problem: str = ""
+    foreign: int = 0
 
 
 class NotTaken(Exception):
@@ -51,6 +57,7 @@ class Courier:
         self._version, self._tag = steering.store.told(to.node)
         self._failures = 0
         self._seen = ""
+        self._foreign, self._foreign_at = 0, 0.0
         self._wake, self._ending = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"control {to.node}", daemon=True)
         self.standing = Standing()
@@ -80,7 +87,7 @@ class Courier:
         except (Silent, Refused, NotTaken, WireError) as error:
             if self.standing.problem != str(error):
                 event(_log, logging.WARNING, "control_not_told", input=self.to.node, why=str(error))
-            self.standing = Standing(self.standing.version, str(error))
+            self.standing = Standing(self.standing.version, str(error), self._foreign)
             self._failures += 1
             return RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1]
         self._failures = 0
@@ -90,11 +97,11 @@ class Courier:
         """See to it that our document is in force there. Silent, Refused, NotTaken, WireError."""
         for _ in range(_MOST_TRIES):
             found = self._in_force()
-            orders = self._steering.orders
             if found is not None and self._steering.is_foreign(found):
                 self._adopt(found)
-            elif (self._version if found is None else found.version) == orders.version:
-                self._acknowledged(orders.version, fresh=found is not None)
+            version = self._steering.orders.version
+            if (self._version if found is None else found.version) == version:
+                self._acknowledged(version, fresh=found is not None)
                 return
             self._put(self._version if found is None else 0)
         raise NotTaken("it does not take the control document, or another writer changes it all the time")
@@ -111,6 +118,9 @@ class Courier:
 
     def _adopt(self, found: Control) -> None:
         ours = self._steering.orders.version
+        if self.standing.version and found.version > ours:  # ours was in force here, and it is newer
+            self._foreign += 1
+            self._foreign_at = time.monotonic()
         event(_log, logging.WARNING, "control_found", input=self.to.node, version=found.version, ours=ours)
         try:
             self._steering.adopt(self.to.node, found)
@@ -121,7 +131,12 @@ class Courier:
         if fresh:
             self._version, self._tag = version, self._seen
             self._steering.store.keep_told(self.to.node, version, self._seen)
-        self.standing = Standing(version)
+        self.standing = Standing(version, self._rivalry(), self._foreign)
+
+    def _rivalry(self) -> str:
+        if not self._foreign or time.monotonic() - self._foreign_at > _RIVAL_SECONDS:
+            return ""
+        return "another manager steers it too, and the more cautious of both holds: name this input to one of them only"
 
     def _put(self, since: int) -> None:
         body = decode.dump(encode_control(self._steering.document(since)))

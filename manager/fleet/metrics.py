@@ -72,9 +72,13 @@ class FleetMetrics(Collector):
         yield GaugeMetricFamily("hopmap_fleet_opt_outs", "Prefixes that opted out", value=len(orders.opt_outs))
         told = GaugeMetricFamily("hopmap_fleet_control_told_version", "Version in force at an input", labels=["input"])
         names = names_of(self._fleet.registry.all())
+        foreign = CounterMetricFamily(
+            "hopmap_fleet_control_foreign", "Documents of another writer found at an input", labels=["input"]
+        )
         for node_id, standing in self._fleet.couriers.standings.items():
             told.add_metric([names.get(node_id, node_id)], standing.version)
-        yield told
+            foreign.add_metric([names.get(node_id, node_id)], standing.foreign)
+        yield from (told, foreign)
 
 
 def targets(fleet: "Fleet") -> list[dict[str, Any]]:

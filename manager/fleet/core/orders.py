@@ -160,7 +160,12 @@ def is_credible(orders: Orders, found: Control) -> bool:
 
 
 def caution(orders: Orders, found: Control) -> Change:
-    """What is adopted of a foreign document: whatever makes us probe less, nothing that makes us probe more."""
+    """What is adopted of a foreign document: whatever makes us probe less, nothing that makes us probe more.
+
+    Where a newer one wants another version of the agent than we do, nobody's is wanted.
+    """
+    newer = found.version > orders.version
+    ours, theirs = (orders.agent_version, orders.agent_sha256), (found.agent_version, found.agent_sha256)
     lower = dict(orders.rates)
     for name, rate in found.rates.items():
         lower[name] = min(rate, lower.get(name, rate))
@@ -169,6 +174,7 @@ def caution(orders: Orders, found: Control) -> Change:
         stop=True if found.stop else None,
         pause=frozenset(found.paused),
         rates=lower,
+        agent_version="" if newer and ours not in {(None, None), theirs} else None,
         opt_out=tuple(one for one in found.opt_outs.added if canonical(one.prefix) not in known),
     )
 

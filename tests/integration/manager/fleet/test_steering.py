@@ -16,7 +16,7 @@ from manager.fleet.control import AFTER_LOSS, DOCUMENT, Steering
 from manager.fleet.control_store import FILE, ControlStore
 from manager.fleet.core import orders as core
 from manager.fleet.core.orders import Change, NotPossible
-from manager.fleet.courier import Courier, Couriers, Standing, To
+from manager.fleet.courier import LOOK_SECONDS, Courier, Couriers, Standing, To
 from manager.fleet.line import Answer, Line
 from tests.faults.fault_parts import Agent, Input, Lab, Output, call, lab_targets, until
 from tests.integration.manager.fleet.conftest import steering
@@ -121,6 +121,40 @@ def test_what_somebody_else_wrote_is_overtaken_and_makes_us_more_cautious_only(
     assert (found["stop"], found["paused"], found["agent_version"]) == (True, ["a1", "a2"], None)
     assert found["rates"] == {"packets_per_second": 5.0, "per_prefix_per_second": 0.01}
     assert [one.prefix for one in given.orders.opt_outs] == ["62.0.9.0/24"]
+
+
+def test_two_managers_of_one_input_come_to_rest_and_say_so(make: Any, run: Run, tmp_path: Path) -> None:
+    """Without failover between them neither knows of the other: no race, the more cautious of both, and told."""
+    source = an_input(run, tmp_path, "one")
+    ones = [make("one-manager"), make("other-manager")]
+    ones[0].change("alice", Change(pause=frozenset({"a1"}), agent_version="1.2", rates={"packets_per_second": 5.0}))
+    ones[1].change("bob", Change(agent_version="1.3", opt_out=(OptOut("62.0.9.0/24"),)))
+    couriers = [courier(one, source) for one in ones]
+
+    def rounds(count: int) -> list[int]:
+        versions = []
+        for _ in range(count):
+            for to in couriers:
+                to.deliver()
+                versions.append(in_force(source)["version"])
+        return versions
+
+    settled = rounds(6)
+    assert len(set(settled[4:])) == 1, settled
+    for change, who in ((Change(stop=True), 0), (Change(opt_out=(OptOut("62.0.8.0/24"),)), 1), (Change(stop=False), 1)):
+        ones[who].change("alice", change)
+        settled = rounds(6)
+        assert len(set(settled[4:])) == 1, settled
+    assert [one.orders.version for one in ones] == settled[-2:]
+    found = in_force(source)
+    assert (found["stop"], found["paused"], found["agent_version"]) == (True, ["a1"], None)
+    assert found["rates"] == {"packets_per_second": 5.0}
+    for one in ones:
+        assert {opt_out.prefix for opt_out in one.orders.opt_outs} == {"62.0.9.0/24", "62.0.8.0/24"}
+    for to in couriers:
+        assert to.standing.foreign > 0
+        assert "another manager steers it too" in to.standing.problem
+    assert courier(ones[0], source).visit() == LOOK_SECONDS
 
 
 def test_a_claim_to_the_last_version_is_not_followed(make: Any, run: Run, tmp_path: Path) -> None:

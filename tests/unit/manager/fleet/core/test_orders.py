@@ -118,6 +118,24 @@ def test_claims_that_nobody_can_have_come_by() -> None:
     assert not core.is_credible(OURS, replace(document(OURS), version=2**53 - 1))
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "version", "wanted"),
+    [
+        ("1.2", "1.2", 9, "1.2"),
+        ("1.2", "1.3", 9, None),
+        ("1.2", None, 9, None),
+        ("1.2", "1.3", 2, "1.2"),  # an older word than ours
+        (None, "1.3", 9, None),
+    ],
+)
+def test_a_version_of_the_agent_that_two_differ_in_is_not_wanted(
+    ours: str | None, theirs: str | None, version: int, wanted: str | None
+) -> None:
+    orders = after(Orders(), Change(agent_version=ours), 5)
+    change = caution(orders, Control(version=version, agent_version=theirs))
+    assert after(orders, change, 10).agent_version == wanted
+
+
 CONTROLS = st.builds(
     Control,
     version=st.integers(0, 20),
