@@ -28,6 +28,7 @@ from manager.pages.paper import Paper
 from manager.pages.people import PeoplePages
 from manager.pages.public import PublicPages
 from manager.pages.set_up import SetUpPages
+from manager.pages.versions import VersionPages
 from manager.watch import View
 from services.chassis import auth
 from services.chassis.app import JSON, Service, make_app
@@ -86,6 +87,7 @@ def manager_app(
         AccountPages(door, gate, paper),
         PeoplePages(door, gate, paper, site.url),
         FleetPages(fleet, paper),
+        VersionPages(fleet, paper),
         OptOutPages(fleet, paper),
         KeyPages(door.accounts, paper, site.url, fleet.gateway),
         AuditPages(door.accounts.records[1], paper),

@@ -103,6 +103,7 @@ class Registry:
     def _keep(self, who: str, did: str, node: Node, secrets: dict[str, bytes | None] | dict[str, bytes]) -> None:
         changes: dict[str, bytes | None] = {f"{_KIND}/{node.id}": core.encode(node), **secrets}
         told = {"node": node.id, "name": node.name, "url": node.url, "tags": ",".join(node.tags)}
+        told |= {"permitted": node.permitted} if node.permitted else {}
         self._audit.change(who, did, changes, **told, watched="yes" if node.watched else "no")
         self._of[node.id] = node
 

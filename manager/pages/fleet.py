@@ -38,6 +38,7 @@ class FleetPages:
             "unwatch": self._unwatch,
             "ask": self._ask,
             "remove": self._remove,
+            "permission": self._permission,
         }
 
     def install(self, app: bottle.Bottle) -> None:
@@ -143,6 +144,14 @@ class FleetPages:
         token = nodes.read_token(fields.get("token", ""))
         self._fleet.registry.change(by(), node.id, token or None, **wanted)
         return "Kept."
+
+    def _permission(self, node: Node) -> str:
+        said = nodes.read_permitted(form().get("permitted", ""))
+        told = f"{by()}, {self._fleet.today()}" if said else ""
+        self._fleet.registry.change(by(), node.id, permitted=said, permitted_by=told)
+        if said != "no":
+            return "Kept."
+        return f"Kept. {self._pause(node)}"
 
     def _pause(self, node: Node) -> str:
         self._fleet.steering.change(by(), Change(pause=frozenset({agent_id(node)})))

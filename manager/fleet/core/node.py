@@ -25,6 +25,7 @@ class Node:
     """Where it is (no URL: it reports by itself), what it said it is, what people noted.
 
     `watched` is False while its answers are not asked for; `fixed` for one of the manager's own configuration.
+    `permitted` is yes or no, as somebody said of the provider of its line, and `permitted_by` who and when.
     """
 
     id: str
@@ -37,6 +38,8 @@ class Node:
     watched: bool = True
     added: str = ""
     fixed: bool = False
+    permitted: str = ""
+    permitted_by: str = ""
 
 
 def encode(node: Node) -> bytes:
@@ -80,6 +83,13 @@ def read_token(text: str) -> str:
     """A service's token, or empty for none."""
     if text and not _TOKEN.fullmatch(text):
         raise Unfit(f"A token has 16 to {LONGEST_TOKEN} printable characters without spaces.", "token")
+    return text
+
+
+def read_permitted(text: str) -> str:
+    """Whether the provider of a line permits probing: yes, no, or empty for not asked yet."""
+    if text not in {"", "yes", "no"}:
+        raise Unfit("Say yes, no, or that nobody asked yet.", "permitted")
     return text
 
 

@@ -197,6 +197,39 @@ def test_pause_and_resume_and_leave_alone(house: Any, operator: Any, node: Node)
     assert operator.get(f"/fleet/node/{node.id}").status == 404
 
 
+def test_whether_a_provider_permits_probing_is_recorded_and_no_pauses(house: Any, operator: Any, node: Node) -> None:
+    assert operator.post("/fleet/do/permission", {"node": node.id, "permitted": "yes"}).status == 200
+    assert house.fleet.registry.get(node.id).permitted == "yes"
+    assert f"permits probing (bob, {house.fleet.today()})" in operator.get(f"/fleet/node/{node.id}").text
+    assert house.fleet.steering.orders.paused == frozenset()
+    answer = operator.post("/fleet/do/permission", {"node": node.id, "permitted": "no"})
+    assert "is told to pause" in answer.text
+    assert house.fleet.steering.orders.paused == {node.instance}
+    assert operator.post("/fleet/do/permission", {"node": node.id, "permitted": "maybe"}).status == 400
+    house.fleet.close()
+    house.door.sessions.close()
+    house.open()
+    assert house.fleet.registry.get(node.id).permitted == "no"
+
+
+def test_versions_that_run_and_the_one_that_is_wanted(house: Any, operator: Any, node: Node) -> None:
+    house.fleet.polling.heard(node, Reading(version="0.1.0"))
+    page = operator.get("/versions").text
+    assert "0.1.0" in page
+    assert "no version is wanted" in page
+    assert "no gateway is configured" in page
+    assert operator.post("/versions/want", {"version": "0.2.0", "sha256": "ab" * 32}).status == 403
+    admin, _ = house.sign_in("alice")
+    admin.get("/versions")
+    assert admin.post("/versions/want", {"version": "0.2.0", "sha256": "AB" * 32}).status == 200
+    orders = house.fleet.steering.orders
+    assert (orders.agent_version, orders.agent_sha256) == ("0.2.0", "ab" * 32)
+    assert "Agents should run 0.2.0" in operator.get("/versions").text
+    house.time += 700
+    assert admin.post("/versions/want", {"version": ""}).status == 403
+    assert house.fleet.steering.orders.agent_version == "0.2.0"
+
+
 def test_stop_at_once_and_go_on_only_when_it_is_surely_you(house: Any, operator: Any) -> None:
     assert operator.post("/fleet/stop").status == 200
     assert house.fleet.steering.orders.stop
