@@ -104,7 +104,7 @@ class _Calls:
         asked = _asked()
         node, key_id = _node(asked), asked.get("id")
         if key_id is not None:
-            key_id = decode.string(key_id, "id", 16)
+            key_id = _id(key_id)
         ended = _kept(lambda: self._keys.revoke(node, key_id))
         if ended:
             self._tell("apikey_revoked", node)
@@ -123,7 +123,7 @@ class _Calls:
         return answer({"tokens": [{"id": one.id, "node": one.node, "expires": moment(one.expires)} for one in waiting]})
 
     def end_token(self) -> bottle.HTTPResponse:
-        token_id = decode.string(decode.required(_asked(), "id", ""), "id", 16)
+        token_id = _id(decode.required(_asked(), "id", ""))
         ended = _kept(lambda: self._keys.drop_token(token_id))
         if ended:
             self._tell("enrol_token_ended", "")
@@ -153,6 +153,13 @@ def _asked() -> dict[str, Any]:
 
 def _node(asked: dict[str, Any]) -> str:
     return decode.name(decode.required(asked, "node", ""), "node")
+
+
+def _id(value: object) -> str:
+    text = decode.string(value, "id", 16)
+    if not (text.isascii() and text.isalnum()):
+        raise decode.WireError("id", "must be letters and digits")
+    return text
 
 
 def _terms(asked: dict[str, Any]) -> Terms:

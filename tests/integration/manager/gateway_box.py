@@ -129,7 +129,7 @@ class Gateway:
             Programs(folder / "agents"), time.time, ControlFile(self.control),
         )  # fmt: skip
         service = Service(ServiceInfo("gateway", "1", "gateway-1"), dict, lambda: None)
-        apps = {
+        self.apps = apps = {
             "g.sock": gateway_app(service, self.parts, Doorkeeper(self.parts, 1.0, burst), 1_000_000),
             "own.sock": admin_app(
                 service,
