@@ -14,7 +14,7 @@ import pytest
 
 from hopmap.wire.result import parse_id
 from tests.faults.fault_parts import Agent, Lab, call, until
-from tests.integration.manager.front_box import CADDY, FRONT, Caller, exchange
+from tests.integration.manager.front_box import CADDY, FRONT, Caller, exchange, let_in
 from tests.integration.manager.front_site import DOMAIN, LIFE_SECONDS, Site
 
 STRANGER = 64_003
@@ -110,6 +110,20 @@ def test_the_front_reads_its_file_anew_and_goes_on(site: Site) -> None:
             assert site.caddy.reload() == 0, site.caddy.log.read_text()[-2000:]
             assert site.caller.ask("GET", "/ready").status == 200
         assert exchange(line, b"x", "POST").status == 403  # what was under way is answered
+
+
+def test_what_is_down_takes_nothing_from_the_other_and_comes_back_by_itself(site: Site) -> None:
+    for down, path, other in (
+        (site.gateway, "/gateway/control", "/ready"),
+        (site.manager, "/ready", "/gateway/control"),
+    ):
+        up = {"/ready": 200, "/gateway/control": 401}
+        down.kill()
+        assert site.caller.ask("GET", path).status == 502
+        assert site.caller.ask("GET", other).status == up[other]
+        down.start()
+        let_in(down.socket)
+        assert site.caller.ask("GET", path).status == up[path]
 
 
 def test_an_agent_maps_through_the_front(site: Site, tmp_path: Path) -> None:
