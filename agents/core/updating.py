@@ -97,11 +97,22 @@ def proven(record: Record) -> Record:
 
 def given_up(record: Record, program: Program, why: str) -> Record:
     """A program that must not be started again: the one before it, or the installed, is next."""
+    return replace(without(record, program), failed=Failure(program, why[:LONGEST_WHY]))
+
+
+def without(record: Record, program: Program) -> Record:
+    """A program whose file is gone or damaged, which is not its own fault: it may be fetched anew."""
     if program == record.current:
         record = replace(record, current=record.previous, previous=None)
-    if program == record.trial:
-        record = replace(record, trial=None, starts=0)
-    return replace(record, failed=Failure(program, why[:LONGEST_WHY]))
+    return replace(record, trial=None, starts=0) if program == record.trial else record
+
+
+def forgiven(record: Record, version: str | None, sha256: str | None) -> Record:
+    """The record when this program is wanted: once another than the failed one is, that may be tried again later."""
+    failed = record.failed
+    if failed is None or version is None or sha256 is None or failed.program == (version, sha256):
+        return record
+    return replace(record, failed=None)
 
 
 def delay(instance: str, sha256: str, spread: float) -> float:

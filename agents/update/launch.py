@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.core.updating import Program, Record, chosen, given_up
+from agents.core.updating import Program, Record, chosen, without
 from agents.update.programs import Programs, digest
 from hopmap import __version__
 from hopmap.errors import UserError, one_line
@@ -67,7 +67,8 @@ def _startable(programs: Programs, record: Record, installed: Program) -> tuple[
         record, program = chosen(record, installed)
         if program == installed or programs.is_whole(program):
             break
-        record = given_up(record, program, "its file is damaged or gone")
+        event(_log, logging.ERROR, "update_damaged", version=program.version, path=programs.path(program))
+        record = without(record, program)
     if record.failed is not None and record.failed != before.failed:
         event(_log, logging.ERROR, "update_failed", version=record.failed.program.version, why=record.failed.why)
     try:

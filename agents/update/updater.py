@@ -61,6 +61,8 @@ class Updater:
         """Look once; how many seconds until the next look."""
         if self._trial:
             return self._prove()
+        if (forgiven := updating.forgiven(self._record, *self._orders.wanted)) != self._record:
+            self._keep(forgiven)
         if self.restart or self.state != DUE:
             return _LOOK_SECONDS
         wanted = self._newly_wanted()

@@ -60,13 +60,18 @@ def enrol(tmp_path: Path, gateway: Gateway) -> Install:
 
 
 def test_a_node_fetches_its_key_and_again_nothing_changes(
-    gateway: Gateway, enrol: Install, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    gateway: Gateway,
+    enrol: Install,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv(TOKEN, gateway.keys.new_token(None, 60))
     assert enrol(dry_run=True) == {}
     assert gateway.keys.known() == []
     files = enrol()
     key = files["agent-token"].strip()
+    assert (tmp_path / "root/etc/hopmap/agent-token").stat().st_mode & 0o7777 == 0o600
     assert gateway.keys.opened(key, "targets").node == "pi"
     assert yaml.safe_load(files["agent.yaml"]) == {"gateway": gateway.url, "contact": "mailto:a@example.org"}
     assert gateway.call("GET", "/gateway/targets", key).status == 503  # let in

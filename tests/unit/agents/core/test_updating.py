@@ -55,16 +55,20 @@ def test_one_that_never_hears_control_is_taken_back_and_not_tried_again() -> Non
     assert record.failed is not None
     assert "started 3 times" in record.failed.why
     assert judged(record, NEW, *NEWER) == "failed"
-    again = put_on_trial(record, Program("0.3.0", "3" * 64))  # another was wanted meanwhile
+    for same in (NEWER, (None, None), ("0.3.0", None)):
+        assert updating.forgiven(record, *same) == record
+    again = updating.forgiven(record, *NEW)  # another was wanted meanwhile
     assert judged(again, NEW, *NEWER) == "due"
+    assert updating.forgiven(again, *NEWER) == again
 
 
 def test_a_damaged_one_gives_way_to_the_one_before() -> None:
-    record = given_up(replace(INSTALLED, current=NEWER, previous=NEW), NEWER, "w" * 999)
+    record = updating.without(replace(INSTALLED, current=NEWER, previous=NEW), NEWER)
     assert chosen(record, OLD)[1] == NEW
-    record = given_up(record, NEW, "damaged")
+    assert judged(record, NEW, *NEWER) == "due"  # it is fetched anew
+    record = given_up(record, NEW, "w" * 999)
     assert chosen(record, OLD)[1] == OLD
-    assert record.failed == Failure(NEW, "damaged")
+    assert record.failed == Failure(NEW, "w" * updating.LONGEST_WHY)
 
 
 def test_what_was_installed_by_hand_is_the_least() -> None:
