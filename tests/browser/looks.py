@@ -1,44 +1,51 @@
 """How a page looks and reads: dark and light, wide and on a phone, to axe, without a way to scroll sideways."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-SCHEMES = ("dark", "light")
 PHONE = {"width": 320, "height": 700}
 _UNNAMED = (
     "[...document.querySelectorAll('input:not([type=hidden]), select, textarea, button, a, summary')].filter((one) =>"
     " !(one.textContent.trim() || one.labels?.length || one.getAttribute('aria-label'))).map((one) => one.outerHTML)"
 )
+_SPOIL = "document.querySelector('main').insertAdjacentHTML('beforeend', '<img id=mute src=x>')"
 
 
 class Album:
     """Screenshots of pages in HOPMAP_SCREENSHOTS, else in a folder that goes with the test.
 
-    `look` fails where axe finds a violation in either scheme, something has no name, or a phone scrolls sideways.
+    `look` fails where axe finds a violation, something has no name, or the page scrolls sideways.
     """
 
     def __init__(self, page: Any, folder: Path, axe: Any) -> None:
         self.page, self._axe = page, axe
         self.folder = Path(os.environ.get("HOPMAP_SCREENSHOTS") or folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.seen: list[str] = []
 
-    def look(self, name: str, schemes: Sequence[str] = SCHEMES) -> None:
-        """Look at the page that is shown now."""
-        self.seen.append(name)
-        size = self.page.viewport_size
-        for scheme in schemes:
+    def look(self, name: str) -> None:
+        """Look at the page that is shown now, in both schemes and on a phone."""
+        for scheme in ("dark", "light"):
             self.page.emulate_media(color_scheme=scheme)
-            self._shoot(f"{name}-{scheme}")
-            found = self._axe.run(self.page).response["violations"]
-            assert found == [], (name, scheme, self.folder)
+            self._view(f"{name}-{scheme}")
+        size = self.page.viewport_size
         self.page.set_viewport_size(PHONE)
-        self._shoot(f"{name}-phone")
-        assert self.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], (name, self.folder)
+        self._view(f"{name}-phone")
         self.page.set_viewport_size(size)
-        assert self.page.evaluate(_UNNAMED) == [], name
 
-    def _shoot(self, name: str) -> None:
+    def axe_sees(self) -> None:
+        """Fails where axe does not find a fault that is put into the page and taken away again."""
+        self.page.evaluate(_SPOIL)
+        assert [one["id"] for one in self._violations()] == ["image-alt"], "axe sees nothing"
+        self.page.evaluate("document.querySelector('#mute').remove()")
+
+    def _view(self, name: str) -> None:
         self.page.screenshot(path=str(self.folder / f"{name}.png"), full_page=True)
+        assert self._violations() == [], name
+        assert self.page.evaluate(_UNNAMED) == [], name
+        wide = self.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= self.page.viewport_size["width"], name
+
+    def _violations(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._axe.run(self.page).response["violations"]
+        return found

@@ -42,6 +42,7 @@ def made_the_first_admin(world: World) -> None:
     world.go("/login")
     assert "Nobody can sign in yet" in world.page.text_content("main")
     world.album.look("login-empty")
+    world.album.axe_sees()
     world.secret, world.used, codes = set_up(world.page, world.manager.first_link(), world.album.look)
     assert len(set(codes)) == 10
 
@@ -167,11 +168,18 @@ def stopped_the_fleet_and_saw_every_agent_fall_silent(world: World, here: Agent,
     assert world.is_silent(0)
     assert world.is_silent(1)
     world.album.look("fleet-stopped")
-    for path in ("/", "/users", "/account", "/account/authenticator", "/audit", "/opt-outs"):
+    for path in ("/", "/account", "/account/authenticator", "/audit", "/opt-outs"):
         world.go(path)
         world.album.look(path.strip("/").replace("/", "-") or "overview")
+    world.go("/users")
+    world.page.fill("section:has-text('Invite') input[name=name]", "bob")
+    world.page.press("section:has-text('Invite') input[name=name]", "Enter")
+    world.page.wait_for_selector("code.secret")
+    world.album.look("users")
     world.go("/nowhere", 404)
     world.album.look("nowhere")
+    world.go("/set-up?token=x", 403)
+    world.album.look("set-up-used")
 
 
 def looked_at_what_everybody_sees(world: World) -> None:
