@@ -118,6 +118,7 @@ class Door:
         now, place = self.clocks.steady(), security_line.place(caller.address)
         wait = self.attempts.take(now, "(links)", place)
         if wait:
+            self.log.event(caller.address, "link_fail", reason="too_many")
             raise Wait(wait)
         link = self.links.find(token)
         if link is None:
