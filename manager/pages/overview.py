@@ -10,6 +10,7 @@ from manager.networks import COLOURS, UNKNOWN, Network, Networks
 from manager.watch import Seen, View, Watched
 
 ROUTES = 12
+AGENTS = 24
 BEATS = 30
 _SILENT_SECONDS = 120.0
 _QUIET_SECONDS = 90.0
@@ -23,12 +24,13 @@ def overview(view: View, networks: Networks) -> dict[str, Any]:
         "headline": headline(view),
         "totals": {
             "agents": len(view.agents),
+            "agents_silent": sum(_is_silent(seen, view) for seen in view.agents.values()),
             **{name: view.totals.get(name) for name in SERIES},
             "results_per_minute": _rounded(view.results_per_minute),
             "hops_per_minute": _rounded(view.hops_per_minute),
         },
         "history": _history(view.history),
-        "agents": [_agent(name, seen, view) for name, seen in sorted(view.agents.items())],
+        "agents": [_agent(name, view.agents[name], view) for name in _shown_agents(view)],
         "routes": [_route(result, networks) for result in _worth_showing(view.newest)],
         "services": [_service(one) for one in view.services],
     }
@@ -63,14 +65,25 @@ def _history(samples: Sequence[Sample]) -> dict[str, list[float | None]]:
     return columns | {name: [sample.totals.get(name) for sample in samples] for name in SERIES}
 
 
+def _shown_agents(view: View) -> list[str]:
+    """Names of agents in their order; of too many, those that are silent come first and the rest is left out."""
+    names = sorted(view.agents)
+    if len(names) > AGENTS:
+        names.sort(key=lambda name: not _is_silent(view.agents[name], view))
+    return names[:AGENTS]
+
+
+def _is_silent(seen: Seen, view: View) -> bool:
+    return view.at - datetime.fromisoformat(seen.last.started).timestamp() > _SILENT_SECONDS
+
+
 def _agent(name: str, seen: Seen, view: View) -> dict[str, Any]:
     mine = [result for result in view.newest if result.agent == name]
     answered = [result for result in mine if result.ping.received]
     rtts = sorted(min(result.ping.rtts_ms) for result in answered if result.ping.rtts_ms)
-    age = view.at - datetime.fromisoformat(seen.last.started).timestamp()
     return {
         "name": name,
-        "state": "silent" if age > _SILENT_SECONDS else "active",
+        "state": "silent" if _is_silent(seen, view) else "active",
         "last_result": seen.last.started,
         "results": seen.count,
         "results_per_minute": _rounded(seen.pace.per_minute()),

@@ -66,6 +66,9 @@ function beats(steps) {
 
 function agents(it, now) {
   $("agents-empty").hidden = it.agents.length > 0;
+  const more = it.totals.agents - it.agents.length;
+  $("agents-more").hidden = more === 0;
+  $("agents-count").textContent = `${number(more)} more; ${number(it.totals.agents_silent)} of all ${number(it.totals.agents)} are silent.`;
   $("agents").replaceChildren(...it.agents.map((one) => make("tr", {},
     make("th", { scope: "row" }, make("span", { className: `mark ${one.state}`, title: one.state, textContent: one.name })),
     make("td", {}, when(one.last_result, now)),

@@ -76,6 +76,17 @@ def test_the_numbers_grow_by_themselves(visit: Any, manager: Any) -> None:
     page.page.wait_for_selector("#chart svg path.first")
 
 
+def test_many_agents_are_told_in_a_line(visit: Any, manager: Any) -> None:
+    manager.services.agents = tuple(f"agent-{number}" for number in range(60))
+    manager.services.grow(120)
+    page = visit()
+    page.wait_number("agents", 60)
+    page.page.wait_for_selector("#agents-more:not([hidden])")
+    assert page.page.text_content("#agents-count") == "36 more; 0 of all 60 are silent."
+    assert page.page.locator("#agents tr").count() == 24
+    assert page.page.text_content("#agents-count") in visit(java_script_enabled=False).page.text_content("main")
+
+
 def test_a_route_opens_by_keyboard_and_is_not_taken_away(visit: Any, manager: Any) -> None:
     manager.services.grow(20)
     page = visit()

@@ -1,5 +1,6 @@
 """The overview's JSON and its sentence."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from hopmap.data import asn
 from hopmap.wire.result import Hop
 from manager.history import Pace, Sample
 from manager.networks import Network, Networks
-from manager.pages.overview import ROUTES, headline, overview
+from manager.pages.overview import AGENTS, ROUTES, headline, overview
 from manager.readings import Reading
 from manager.watch import Seen, View, Watched
 
@@ -95,6 +96,16 @@ def test_an_agent_shows_what_it_did_of_late(view: View, networks: Networks, make
     }
     (later,) = overview(replace(view, at=at + 121, newest=[], agents=seen), networks)["agents"]
     assert (later["state"], later["answered_percent"], later["rtt_ms"]) == ("silent", None, None)
+
+
+def test_of_many_agents_the_silent_ones_are_shown(view: View, networks: Networks, make_result: Any) -> None:
+    at = 1_795_420_804.0  # 2026-11-23 08:00:04
+    seen = {f"a{place:03}": Seen(make_result(1, f"a{place:03}"), "s", 1, Pace()) for place in range(500)}
+    late = replace(seen["a499"].last, started="2026-11-23T07:00:00.000Z")
+    shown = overview(replace(view, at=at, agents=seen | {"a499": Seen(late, "s", 1, Pace())}), networks)
+    assert [one["name"] for one in shown["agents"]] == ["a499", *(f"a{place:03}" for place in range(AGENTS - 1))]
+    assert (shown["totals"]["agents"], shown["totals"]["agents_silent"]) == (500, 1)
+    assert len(json.dumps(shown)) < 10_000
 
 
 def test_services_and_history(view: View, networks: Networks) -> None:
