@@ -111,8 +111,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--megabytes-per-hour", type=float, default=40.0, help="what a part may grow by")
     options = parser.parse_args()
-    ports = free_ports(4)
-    names = ("--input-port", "--output-port", "--output-health-port", "--manager-port")
+    names = ("--input-port", "--output-port", "--output-health-port", "--manager-port", "--gateway-port")
+    ports = free_ports(len(names))
     flags = [text for name, port in zip(names, ports, strict=True) for text in (name, str(port))]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "hopmap", "up", "--no-terminal", "--data-dir", folder, *flags]

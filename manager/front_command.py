@@ -23,5 +23,7 @@ def run(argv: list[str]) -> int:
     flags = config.parser(f"manager {name}", _ABOUT, _EXAMPLES)
     config.add_flags(flags, ManagerSettings)
     settings = config.load(ManagerSettings, "manager", flags.parse_args(rest), config.environment())
+    if settings.gateway_unix is None:
+        sys.stderr.write("hopmap manager: no gateway_unix is set, so that agents outside find no gateway here\n")
     sys.stdout.write(caddyfile(settings.front()))
     return 0

@@ -136,6 +136,7 @@ def _gateway(settings: UpSettings, places: Places) -> Part:
         f"--host={settings.gateway_host()}",
         f"--port={settings.gateway_port}",
         *(["--plain-http"] if settings.lan else []),
+        "--threads=8",  # for a handful of workers
         f"--admin-unix={places.gateway_socket}",
         f"--state-dir={places.data}/gateway",
         f"--inputs={places.input_socket}",

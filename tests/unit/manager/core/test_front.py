@@ -32,6 +32,13 @@ def test_the_command_prints_the_golden_file(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == GOLDEN.read_text()
 
 
+def test_a_front_without_a_gateway_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(["caddyfile", *WHOLE[:3]]) == 0
+    assert "no gateway_unix is set" in capsys.readouterr().err
+    command.run(["caddyfile", *WHOLE])
+    assert capsys.readouterr().err == ""
+
+
 def test_what_is_not_set_does_not_stand_there() -> None:
     text = caddyfile(front())
     assert "email" not in text
