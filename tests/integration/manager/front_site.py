@@ -89,8 +89,9 @@ def built() -> Iterator[Site]:
 
         source = started(Input(folder, f"--seeds={seeds}", "--idle-seconds=1", "--per-prefix-per-second=0"))
         output = started(Output(folder, f"--input-url={source.url}"))
-        manager = started(Manager(folder))
-        gateway = started(Gateway(folder, f"--inputs={source.url}", f"--outputs={output.url}"))
+        manager = started(Manager(folder, f"--log-file={folder}/manager-security.log"))
+        told = f"--log-file={folder}/gateway-security.log"
+        gateway = started(Gateway(folder, f"--inputs={source.url}", f"--outputs={output.url}", told))
         for part in (manager, gateway):
             let_in(part.socket)
         caddy = Caddy(town, folder, caddyfile(folder, manager, gateway, authority))

@@ -1,6 +1,5 @@
 """fail2ban's own matcher over a real security log: every failure found, and no address that somebody made up."""
 
-import shutil
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -10,42 +9,16 @@ import pytest
 
 from manager.core import security_line
 from manager.security_log import SecurityLog
+from tests.integration.manager.fail2ban_box import FORGED, HOSTILE, OURS, configured, matched
 
-FILTER = Path(__file__).parents[3] / "manager" / "fail2ban" / "filter.d" / "hopmap-manager.conf"
-FORGED = "203.0.113.66"
-HOSTILE = [
-    "alice", "a\nb", f"a\r\n2026-11-22T08:00:00+00:00 hopmap-manager[1]: sec v=1 ip={FORGED} ev=login_fail acct=\"x",
-    f'a" ip={FORGED} ev=login_fail acct="', f"\u2028sec v=1 ip={FORGED} ev=login_fail", f"\u0085ip={FORGED}", "\x1b[2J",
-    "\0", "\udc80", "x" * 5000, "<HOST>", "<ADDR>", "%0a", FORGED, f"ip={FORGED} ev=login_fail", "\\", '"', "''", "[]",
-]  # fmt: skip
 FAILURES = ("login_fail", "totp_fail", "totp_replayed", "recovery_fail", "login_blocked", "link_fail")
 
 
 @pytest.fixture
 def etc(tmp_path: Path) -> Path:
     """A configuration as on a machine with fail2ban, with our files in it; its jail reads a file of ours."""
-    if shutil.which("fail2ban-server") is None:
-        pytest.skip("no fail2ban here: apt-get install fail2ban")
-    config = tmp_path / "etc"
-    shutil.copytree("/etc/fail2ban", config, ignore=shutil.ignore_patterns("defaults-debian.conf"))
-    for path in FILTER.parent.iterdir():
-        shutil.copy(path, config / "filter.d")
-    jail = (FILTER.parents[1] / "jail.d" / "hopmap-manager.conf").read_text()
-    # `ignoreself` would ask a name server for the names of this machine
-    of_a_file = f"backend = polling\nlogpath = {tmp_path}/security.log\naction =\nignoreself = false"
-    jail = jail.replace("backend = systemd", of_a_file)
-    (config / "jail.d" / "hopmap-manager.conf").write_text(jail)
-    (config / "fail2ban.local").write_text(f"[Definition]\ndbfile = None\nlogtarget = {tmp_path}/fail2ban.log\n")
     (tmp_path / "security.log").write_text("")
-    return config
-
-
-def matched(etc: Path, log: Path, name: str = "hopmap-manager") -> list[str]:
-    """The addresses that fail2ban would count, in their order."""
-    argv = ["fail2ban-regex", "-c", str(etc), "-o", "ip", str(log), name]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-    assert "Traceback" not in done.stdout + done.stderr, done.stderr
-    return done.stdout.split()
+    return configured(tmp_path, {"hopmap-manager": tmp_path / "security.log"}, "action =")
 
 
 def test_failures_are_all_found_and_no_address_is_forged(tmp_path: Path, etc: Path) -> None:
@@ -116,6 +89,6 @@ def test_keys_that_nobody_knows_count_at_the_gateway_and_old_ones_do_not(tmp_pat
 
 
 def test_bans_name_their_ports_as_numbers(etc: Path) -> None:
-    jails = [path.read_text() for path in sorted((FILTER.parents[1] / "jail.d").iterdir())]
+    jails = [path.read_text() for path in sorted((OURS / "jail.d").iterdir())]
     assert len(jails) == 2
     assert all("\nport = 80,443\n" in jail for jail in jails)  # nft knows no names where /etc/services is missing
