@@ -58,6 +58,8 @@ def _lag(reading: Reading, wanted: Wanted, now: float) -> Judged:
     control = reading.numbers.get("control")
     if control is not None and control < wanted.version and now - wanted.since > _CONTROL_SECONDS:
         return Judged(LAGGING, f"It follows orders {control:.0f}, and {wanted.version} are in force.")
+    if reading.stuck:
+        return Judged(LAGGING, reading.stuck)
     return Judged(OK)
 
 

@@ -44,7 +44,8 @@ RISING = ("work", "hops", "packets", "bytes", "http_bytes")  # counted up; the o
 class Reading(NamedTuple):
     """One poll. `silent`, `odd` and `unready` say why it was no good one, in a sentence; all empty for a good one.
 
-    `offset` is its clock minus ours in seconds, known to plus or minus `unsure`.
+    `offset` is its clock minus ours in seconds, known to plus or minus `unsure`. `stuck` says which version it could
+    not become, and why.
     """
 
     silent: str = ""
@@ -58,6 +59,7 @@ class Reading(NamedTuple):
     flags: frozenset[str] = frozenset()
     offset: float | None = None
     unsure: float = 0.0
+    stuck: str = ""
 
 
 def info_of(body: bytes) -> ServiceInfo:
@@ -79,6 +81,7 @@ def health_of(kind: str, health: object, unready: str = "") -> Reading:
         uptime=_number(source, ("uptime_seconds",)),
         numbers={key: value for key, value in found.items() if value is not None},
         flags=frozenset(flag for flag, path in _FLAGS.items() if _at(statistics, path) is True),
+        stuck=_stuck(statistics),
     )
 
 
@@ -121,6 +124,13 @@ def _at(source: Mapping[str, Any], path: Sequence[str]) -> Any:
     for key in path:
         found = found.get(key) if isinstance(found, dict) else None
     return found
+
+
+def _stuck(statistics: Mapping[str, Any]) -> str:
+    if _at(statistics, ("update", "state")) != "failed":
+        return ""
+    wanted, why = (" ".join(str(_at(statistics, ("update", key))).split())[:200] for key in ("wanted", "why"))
+    return f"It did not become {wanted}: {why}."
 
 
 def _number(source: Mapping[str, Any], path: Sequence[str]) -> float | None:

@@ -38,6 +38,7 @@ WANTED = Wanted(7, since=0.0)
         ("agent", Reading(numbers={"waiting": 5_001}), LAGGING, "5,001 results"),
         ("agent", Reading(numbers={"waiting": 5_000, "control": 7}), OK, ""),
         ("agent", Reading(numbers={"control": 6}), LAGGING, "orders 6, and 7"),
+        ("agent", Reading(stuck="It did not become 2."), LAGGING, "did not become 2"),
         ("output", Reading(numbers={"work": 1}), OK, ""),
     ],
 )

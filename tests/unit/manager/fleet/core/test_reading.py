@@ -30,6 +30,15 @@ def test_an_agent() -> None:
     }  # fmt: skip
 
 
+def test_an_agent_that_did_not_become_what_is_wanted() -> None:
+    update = {"state": "failed", "wanted": "9.0.1", "why": "it was started 3 times\nand never heard control"}
+    statistics = AGENT["statistics"] | {"update": update}
+    told = "It did not become 9.0.1: it was started 3 times and never heard control."
+    assert health_of("agent", AGENT | {"statistics": statistics}).stuck == told
+    assert health_of("agent", AGENT | {"statistics": statistics | {"update": update | {"state": "due"}}}).stuck == ""
+    assert health_of("agent", AGENT).stuck == ""
+
+
 def test_services() -> None:
     source = {
         "served": 5,
