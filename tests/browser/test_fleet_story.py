@@ -52,7 +52,7 @@ def looked_at_what_is_empty(world: World) -> None:
     world.page.click("text=How to add one")
     world.page.wait_for_selector("#first-agent")
     world.album.look("fleet-empty")
-    for name in ("users", "account", "keys", "opt-outs", "audit"):
+    for name in ("users", "account", "keys", "versions", "opt-outs", "audit"):
         world.go(f"/{name}")
         world.album.look(f"{name}-empty")
 

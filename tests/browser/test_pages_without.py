@@ -6,7 +6,20 @@ from urllib.parse import urlsplit
 import pytest
 
 pytestmark = pytest.mark.browser
-PAGES = ("", "fleet", "fleet?state=trouble", "opt-outs", "keys", "users", "audit", "account", "about", "why", "opt-out")
+PAGES = (
+    "",
+    "fleet",
+    "fleet?state=trouble",
+    "versions",
+    "opt-outs",
+    "keys",
+    "users",
+    "audit",
+    "account",
+    "about",
+    "why",
+    "opt-out",
+)
 STOPS = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
 _REACHABLE = f"""[...document.querySelectorAll("{STOPS}")].filter((one) => one.checkVisibility()).length"""
 _FOCUSED = """() => {
