@@ -71,12 +71,12 @@ class Places:
 
 def plan(settings: UpSettings, places: Places) -> list[tuple[Part, ...]]:
     """The parts in the order in which they start, together or one after another: services, pages, then who probes."""
-    return [
-        (_input(settings, places),),
-        (_output(settings, places),),
-        (_gateway(settings, places), _manager(settings, places)),
-        *((prober,) for prober in _probers(settings, places)),
-    ]
+    services = [(_input(settings, places),), (_output(settings, places),)]
+    pages = (_gateway(settings, places), _manager(settings, places))
+    probers = _probers(settings, places)
+    if settings.world == "lab":  # nobody is bothered, should the pages not come up
+        return [*services, (*pages, *probers)]
+    return [*services, pages, *((prober,) for prober in probers)]
 
 
 def agent_configs(settings: UpSettings, places: Places) -> dict[Path, str]:

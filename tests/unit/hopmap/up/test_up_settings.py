@@ -23,8 +23,12 @@ PLACES = Places(Path("/data"), Path("/run/x"))
 
 
 def test_parts_start_services_first_and_probers_last() -> None:
-    waves = [[part.name for part in parts] for parts in plan(settings(), PLACES)]
-    assert waves == [["input"], ["output"], ["gateway", "manager"], ["lab"]]
+    def waves(chosen: UpSettings) -> list[list[str]]:
+        return [[part.name for part in parts] for parts in plan(chosen, PLACES)]
+
+    assert waves(settings()) == [["input"], ["output"], ["gateway", "manager", "lab"]]
+    internet = settings(world="internet", contact="mailto:you@example.org", agents="2")
+    assert waves(internet) == [["input"], ["output"], ["gateway", "manager"], ["agent-0"], ["agent-1"]]
 
 
 def planned(chosen: UpSettings) -> dict[str, Part]:
