@@ -2,29 +2,24 @@
 
 In a network namespace of its own: the real input and output behind a TLS proxy on loopback (MTU 1500, no
 segmentation offload), so that the interface counts what a line would carry, TCP and TLS included, both
-ways. Probes go to the lab over its socket; scamper traces the same targets in the same lab.
+ways. Probes go to the lab by a TUN device, through the kernel's sockets as a real worker's do, and once by the
+lab's own unix socket, where each packet costs a system call each way; scamper traces the same targets there.
 """
 
 import argparse
-import asyncio
-import fcntl
 import json
 import os
 import shutil
 import signal
-import socket
-import ssl
-import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from array import array
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from benchmarks.line import TlsFront, certificate, line_bytes, prepare_line
 from hopmap.client import Client, Endpoint, Unreachable
 from scripts import build_agent
 
@@ -34,84 +29,6 @@ INPUT_PORT, OUTPUT_PORT = 8443, 8444
 CONTACT = "mailto:measurement@example.org"
 IDLE_SECONDS = 32
 IP_HEADER = 20
-SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-
-
-def prepare_line() -> None:
-    """Loopback as a line: up, packets of 1500 bytes as on a wire (ETHTOOL_SGSO, _STSO of linux/ethtool.h)."""
-    subprocess.run(["ip", "link", "set", "lo", "mtu", "1500", "up"], check=True)
-    with socket.socket() as any_socket:
-        for command in (0x24, 0x1F):
-            value = array("I", [command, 0])
-            request = struct.pack("16sP", b"lo", value.buffer_info()[0])
-            fcntl.ioctl(any_socket, 0x8946, request + b"\0" * 16)
-
-
-def line_bytes() -> tuple[int, int]:
-    """(bytes, packets) that have passed loopback, each once."""
-    row = next(line for line in Path("/proc/net/dev").read_text().splitlines() if line.strip().startswith("lo:"))
-    fields = row.split()
-    return int(fields[9]), int(fields[10])
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A key with a certificate for localhost, and the system's store with that certificate in it."""
-    pem = folder / "server.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-               "-addext", "subjectAltName=DNS:localhost", "-keyout", pem, "-out", folder / "cert.pem"]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
-    own = (folder / "cert.pem").read_text()
-    pem.write_text(pem.read_text() + own)
-    store = folder / "store.pem"
-    store.write_text((SYSTEM_CERTIFICATES.read_text() if SYSTEM_CERTIFICATES.exists() else "") + own)
-    return pem, store
-
-
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass bytes on until there are no more."""
-    with suppress(OSError, ssl.SSLError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
-
-
-class TlsFront:
-    """TLS on ports of loopback, passed on to unix sockets; `met` are the ports of the connections that came."""
-
-    def __init__(self, pem: Path, places: dict[int, Path]) -> None:
-        self.met: list[int] = []
-        self._places = places
-        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self._context.load_cert_chain(pem)
-        self._loop = asyncio.new_event_loop()
-        self._servers = [self._loop.run_until_complete(self._serve(port)) for port in places]
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-
-    async def _serve(self, port: int) -> asyncio.Server:
-        async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self.met.append(port)
-            there, back = await asyncio.open_unix_connection(self._places[port])
-            with suppress(asyncio.CancelledError):
-                await asyncio.gather(pump(reader, back), pump(there, writer))
-
-        return await asyncio.start_server(meet, "127.0.0.1", port, ssl=self._context)
-
-    async def _end(self) -> None:
-        for server in self._servers:
-            server.close()
-        open_still = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in open_still:
-            task.cancel()
-        await asyncio.gather(*open_still, return_exceptions=True)
-
-    def close(self) -> None:
-        """End every connection."""
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 def ask(path: Path) -> dict[str, Any]:
@@ -148,23 +65,39 @@ class Watched:
         return {"rss": sizes["Rss"], "pss": sizes["Pss"], "own": sizes["Private_Dirty"]}
 
 
-def measure(folder: Path, targets: list[str], rate: float, contact: str, *, in_traces: bool) -> dict[str, float]:
+class Probing(NamedTuple):
+    """A row: the contact, whether traces carry it too, and how probes get to the lab."""
+
+    title: str
+    contact: str = ""
+    in_traces: bool = True
+    transport: str = "tun"
+
+
+ROWS = (
+    Probing("no contact, by TUN: the kernel's sockets, as a real worker"),
+    Probing("contact in pings alone, by TUN", CONTACT, in_traces=False),
+    Probing("contact everywhere, by TUN", CONTACT),
+    Probing("no contact, by the lab's unix socket", transport="socket"),
+)
+
+
+def measure(folder: Path, targets: list[str], rate: float, row: Probing) -> dict[str, float]:
     """One agent from its first target to the last delivery, then idle. Figures of it all."""
     work = folder / f"run{len(list(folder.glob('run*')))}"
     work.mkdir()
     (work / "seeds.txt").write_text("".join(f"{target}/32\n" for target in targets))
     input_socket, output_socket, health = work / "input.sock", work / "output.sock", work / "health.sock"
     pem, store = certificate(work)
-    lab = [*HOPMAP, "lab", "--quiet", "--seed", "3", "--preset", "hard", "--transport", "socket", "--"]
-    agent = [
-        *lab, PYTHON, "-I", folder / "hopmap-agent.pyz", "agent", f"--state-dir={work}/state",
+    agent: list[str | Path] = [
+        PYTHON, "-I", folder / "hopmap-agent.pyz", "agent", f"--state-dir={work}/state",
         f"--input-file=https://localhost:{INPUT_PORT}", f"--output-file=https://localhost:{OUTPUT_PORT}/results",
         f"--unix={health}", "--health-check-port=0", f"--packets-per-second={rate:g}",
         "--per-prefix-per-second=0", "--per-router-per-second=0",
     ]  # fmt: skip
-    if contact:
-        agent += [f"--contact={contact}"]
-        if not in_traces:
+    if row.contact:
+        agent += [f"--contact={row.contact}"]
+        if not row.in_traces:
             (work / "config.yaml").write_text("contact_in_traces: false\n")
             agent += [f"--config={work}/config.yaml"]
     parts = [
@@ -180,8 +113,10 @@ def measure(folder: Path, targets: list[str], rate: float, contact: str, *, in_t
         wait_for(work / "oh.sock")
         with closing(TlsFront(pem, {INPUT_PORT: input_socket, OUTPUT_PORT: output_socket})) as front:
             environment = {**os.environ, "SSL_CERT_FILE": str(store), "MALLOC_ARENA_MAX": "1"}
+            environment |= begin_lab(work, row.transport, started)
             started.append(subprocess.Popen(agent, env=environment, stderr=subprocess.DEVNULL))
-            found = watch(health, agent_pid(health, started[-1].pid), len(targets))
+            wait_for(health)
+            found = watch(health, started[-1].pid, len(targets))
             return found | {"connections": len(front.met)}
     finally:
         for process in reversed(started):
@@ -190,11 +125,25 @@ def measure(folder: Path, targets: list[str], rate: float, contact: str, *, in_t
                 process.wait(20)
 
 
-def agent_pid(health: Path, lab: int) -> int:
-    wait_for(health)
-    command = ["pgrep", "-P", str(lab), "-f", f"^{PYTHON} .*hopmap-agent.pyz agent"]  # the lab has a child of its own
-    children = subprocess.run(command, check=True, capture_output=True, text=True)
-    return int(children.stdout.split()[0])
+def begin_lab(work: Path, transport: str, started: list[subprocess.Popen[bytes]]) -> dict[str, str]:
+    """Start a lab for this namespace, from one of its own; what the agent's environment needs for it."""
+    lab = ["unshare", "--net", *HOPMAP, "lab", "--quiet", "--seed", "3", "--preset", "hard", f"--state-dir={work}/lab"]
+    packets = work / "lab" / "packets"
+    if transport == "tun":
+        lab += ["--attach", f"line=/proc/{os.getpid()}/ns/net"]
+    else:
+        lab += ["--transport", "socket"]
+    started.append(subprocess.Popen(lab, stderr=subprocess.DEVNULL))
+    deadline = time.monotonic() + 30
+    while not (has_device() if transport == "tun" else packets.exists()):
+        if time.monotonic() > deadline or started[-1].poll() is not None:
+            raise SystemExit(f"the lab does not come up by {transport}")
+        time.sleep(0.1)
+    return {} if transport == "tun" else {"HOPMAP_LAB_SOCKET": str(packets), "HOPMAP_LAB_WORKER": "0"}
+
+
+def has_device() -> bool:
+    return any(line.strip().startswith("hoplab0:") for line in Path("/proc/net/dev").read_text().splitlines())
 
 
 def watch(health: Path, pid: int, count: int) -> dict[str, float]:
@@ -229,7 +178,7 @@ def watch(health: Path, pid: int, count: int) -> dict[str, float]:
 def scamper_bytes(folder: Path, targets: list[str]) -> tuple[int, int]:
     """(probes, IP bytes of them) of scamper's trace -P icmp-paris -q 2 over the targets."""
     (folder / "targets.txt").write_text("\n".join(targets) + "\n")
-    command = ["scamper", "-p", "1000", "-O", "json", "-o", folder / "scamper.json",
+    command: list[str | Path] = ["scamper", "-p", "1000", "-O", "json", "-o", folder / "scamper.json",
                "-c", "trace -P icmp-paris -q 2 -w 1", "-f", folder / "targets.txt"]  # fmt: skip
     lab = [*HOPMAP, "lab", "--quiet", "--seed", "3", "--preset", "hard", "--transport", "tun", "--"]
     subprocess.run([*lab, *command], check=True, capture_output=True)
@@ -262,7 +211,7 @@ def main() -> int:
     flags.add_argument("--targets", type=int, default=400)
     flags.add_argument("--rate", type=float, default=200.0)
     given = flags.parse_args()
-    missing = [tool for tool in ("scamper", "openssl", "unshare", "ip", "pgrep") if not shutil.which(tool)]
+    missing = [tool for tool in ("scamper", "openssl", "unshare", "ip") if not shutil.which(tool)]
     if os.geteuid() != 0 or missing:
         print(f"not run: needs root, and {', '.join(missing) or 'the rest is here'}")
         return 0
@@ -281,13 +230,8 @@ def main() -> int:
         probes, scamper = scamper_bytes(folder, targets)
         print(f"scamper trace -P icmp-paris -q 2: {probes / len(targets):.1f} probes, "
               f"{scamper / len(targets):.0f} bytes for each target")  # fmt: skip
-        contacts = (
-            ("no contact", "", True),
-            ("contact in pings alone", CONTACT, False),
-            ("contact everywhere", CONTACT, True),
-        )
-        for title, contact, everywhere in contacts:
-            report(title, measure(folder, targets, given.rate, contact, in_traces=everywhere), scamper, len(targets))
+        for row in ROWS:
+            report(row.title, measure(folder, targets, given.rate, row), scamper, len(targets))
     return 0
 
 
