@@ -1,7 +1,7 @@
 """Recall, false links and cost of the agent's traces beside scamper's, in one lab world and one run.
 
     python benchmarks/trace_recall.py --targets 2000 --rate 1000 --seed 1
-    python benchmarks/trace_recall.py --targets 200 --news 0.11 0.01 0.005 --mda
+    python benchmarks/trace_recall.py --targets 200 --news 0.112 0.01 0.005 --mda
 
 Needs root, /dev/net/tun and scamper. The caps on networks and near routers are lifted: what is compared
 is tracing, at the same rate over the same targets; manners are tested elsewhere.
@@ -125,12 +125,14 @@ def outside(options: argparse.Namespace, folder: Path) -> None:
     print(
         f"{options.targets} targets, {options.preset} world {options.seed}, loss {options.loss}, {options.rate:.0f}/s"
     )
-    print("                  targets  probes/target  interfaces %  links %  false  seconds  packets/s")
+    print("                  targets  probes/target  of scamper's  interfaces %  links %  false  seconds  packets/s")
+    scamper = scores[list(took).index("scamper")]["probes"]
     for (name, seconds), score in zip(took.items(), scores, strict=False):  # the last score is of all together
+        probes, interfaces, links = score["probes"], score["interfaces"]["recall"], score["links"]["recall"]
         print(
-            f"{name:<17}{score['targets']:>8}{score['probes'] / options.targets:>15.2f}"
-            f"{100 * score['interfaces']['recall']:>14.1f}{100 * score['links']['recall']:>9.1f}"
-            f"{score['false_links']:>7}{seconds:>9.1f}{score['probes'] / seconds:>11.0f}  {score['false_causes'] or ''}"
+            f"{name:<17}{score['targets']:>8}{probes / options.targets:>15.2f}{probes / scamper:>14.3f}"
+            f"{100 * interfaces:>14.1f}{100 * links:>9.1f}{score['false_links']:>7}"
+            f"{seconds:>9.1f}{probes / seconds:>11.0f}  {score['false_causes'] or ''}"
         )
 
 

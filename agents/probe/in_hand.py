@@ -121,3 +121,4 @@ class InHand:
             if job.packets:
                 self._manners.revoke(job.address)
             self._found += measurement.findings()
+            measurement.flows.clear()  # they know each other: else they would stay until the next collection

@@ -1,6 +1,7 @@
 """The engine over a made-up network, under a virtual clock."""
 
 import errno
+import gc
 import struct
 from collections import Counter
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from agents.core.measurement import Finding, Job
+from agents.core.measurement import Finding, Job, Measurement
 from agents.core.pace import PER_NEAR_HOP, PER_NETWORK, Cap
 from agents.core.walk import TraceLimits
 from agents.probe.engine import NS, Engine, EngineSettings
@@ -462,3 +463,16 @@ def test_further_flows_do_not_wait_for_a_cap() -> None:
     assert finding.trace.reached
     assert finding.trace.probes > 5
     assert bench.engine.counters.sent == 1 + finding.trace.probes
+
+
+def test_what_is_told_is_given_back_at_once() -> None:
+    settings = replace(LIFTED, trace=TraceLimits(across=0.01))
+    bench = Bench(settings)
+    gc.collect()
+    gc.disable()
+    try:
+        assert bench.run(Job(TARGET, FOREVER))
+        left = [one for one in gc.get_objects() if isinstance(one, Measurement)]
+    finally:
+        gc.enable()
+    assert not left
