@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.faults.fault_parts import made, ndjson
+from tests.integration.manager import h2
 from tests.integration.manager.front_box import Caller
 from tests.integration.manager.front_site import DOMAIN, HERE, Site
 
@@ -56,13 +57,31 @@ def test_forged_headers_change_nothing(site: Site, name: str) -> None:
     assert b"evil" not in page.body + str(page.headers).encode()
     assert site.caller.ask("GET", "/metrics", headers=FORGERIES[name]).status in {303, 401}  # for this machine alone
     before = len(site.gateway.log().splitlines())
-    assert (
-        site.caller.ask("GET", "/gateway/control", headers=[*FORGERIES[name], ("Authorization", "Bearer x")]).status
-        == 401
-    )
+    sent = [*FORGERIES[name], ("Authorization", "Bearer x")]
+    assert site.caller.ask("GET", "/gateway/control", headers=sent).status == 401
     fresh = site.gateway.log().splitlines()[before:]
-    assert all(f" ip={HERE} " in line for line in fresh if line.startswith("sec ")), fresh
+    assert [line.partition(" ev=")[0] for line in fresh] == [f"sec v=1 ip={HERE}"]
     assert FORGED not in site.manager.log() + site.gateway.log()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in FORGERIES if name != "connection"]
+)  # HTTP/2 has no header Connection
+def test_nor_do_they_by_http_2(site: Site, name: str) -> None:
+    caller = Caller(site.town, site.authority.issuer, DOMAIN, HERE)
+    caller.context.set_alpn_protocols(["h2"])
+    body = urlencode({"name": "nobody", "password": "x", "code": "1"}).encode()
+    kind = "application/x-www-form-urlencoded"
+    fields = [(":method", "POST"), (":scheme", "https"), (":authority", DOMAIN), (":path", "/login"),
+              ("origin", f"https://{DOMAIN}"), ("content-type", kind)]  # fmt: skip
+    before = len(site.manager.log().splitlines())
+    with caller.line() as line:
+        assert line.selected_alpn_protocol() == "h2"
+        h2.ask(line, [*fields, *((header.lower(), value) for header, value in FORGERIES[name])], body)
+    fresh = [line for line in site.manager.log().splitlines()[before:] if line.startswith("sec ")]
+    assert [line.partition(" acct=")[0] for line in fresh] in (
+        [f"sec v=1 ip={HERE} ev=login_fail"], [f"sec v=1 ip={HERE} ev=login_blocked"],
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "evil.example", f"{DOMAIN}.evil.example", ""])
