@@ -107,8 +107,8 @@ class Line:
         if isinstance(to, Endpoint) and to.unix:
             return _local(to.unix, deadline)
         if isinstance(to, Endpoint):
-            if token and not to.guards_token():
-                raise Refused("The token would go in the clear: use https.")
+            if token and not to.guards_token([str(network) for network in self._allowed]):
+                raise Refused("The token would go in the clear: use https, or name its network in private_networks.")
             plain = _own(to, deadline)
         else:
             plain = self.connect(to.host, to.port, deadline, "" if to.tls else token)

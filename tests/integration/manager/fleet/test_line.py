@@ -186,6 +186,19 @@ def test_tokens_in_the_clear_only_to_named_networks(serve: Callable[..., Server]
         Line().request(Endpoint.parse("http://x.example"), "GET", "/", token="t" * 16)
 
 
+def test_a_token_goes_to_an_input_in_a_named_network(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(saying(OK))
+    here = ("127.0.0.1", server.port)
+    monkeypatch.setattr("manager.fleet.line._own", lambda to, deadline: socket.create_connection(here, 5))
+    to = Endpoint.parse("http://10.1.2.3:8080")
+    Line(read_networks(["10.1.0.0/16"])).request(to, "GET", "/control", token="t" * 16)
+    assert b"Authorization: Bearer tttttttttttttttt" in server.requests[0]
+    with pytest.raises(Refused, match="private_networks"):
+        Line(read_networks(["10.2.0.0/16"])).request(to, "GET", "/control", token="t" * 16)
+
+
 def test_the_machines_resolver() -> None:
     assert look_up("127.1", 80) == [ipaddress.ip_address("127.0.0.1")]
     assert Line(HOME, look_up)
