@@ -4,6 +4,7 @@
     hopmap-release show                what is in force, what was before, of which release the state is
     hopmap-release switch RELEASE      stop the services, copy their state, point to the release, start them
     hopmap-release back                the release before, with the copy of the state from before the switch
+    hopmap-release watch               see for some seconds whether the services stay up (exit code 3 when one does not)
     hopmap-release prune               remove releases that are neither in force nor the way back
 
 A service whose start fails within a switch undoes the whole switch at once (exit code 3). What the newer release
@@ -17,6 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 PARTS = ("input", "output", "atlas", "manager", "gateway")
@@ -30,8 +32,8 @@ class Fault(Exception):
 class Machine:
     """The places on this machine, and its systemd."""
 
-    def __init__(self, opt: Path, state: Path) -> None:
-        self.opt, self.state = opt, state
+    def __init__(self, opt: Path, state: Path, etc: Path) -> None:
+        self.opt, self.state, self.etc = opt, state, etc
         self.releases = opt / "releases"
         self.copies = state / "before"
         self.journal = opt / "switching"
@@ -50,6 +52,12 @@ class Machine:
         beside.unlink(missing_ok=True)
         beside.symlink_to(Path("releases") / release)
         beside.replace(path)
+
+    def files(self) -> list[Path]:
+        """Settings and units of the services: they belong to a release as the state does."""
+        units = (self.etc / "systemd/system" / unit(part) for part in PARTS)
+        settings = (self.etc / "hopmap" / f"{part}.yaml" for part in PARTS)
+        return [path for path in (*units, *settings) if path.exists()]
 
     def parts(self) -> list[str]:
         """The services that are set up here, in the order in which they start."""
@@ -80,6 +88,8 @@ def switch(machine: Machine, release: str) -> int:
     machine.copies.mkdir(mode=0o700, parents=True)
     for part in parts:
         copy(machine.state / part, machine.copies / part)
+    for path in machine.files():
+        shutil.copy2(path, machine.copies / path.name)
     (machine.copies / "release").write_text(f"{before or ''}\n", encoding="utf-8")
     os.sync()
     begin(machine, {"from": before, "to": release, "back_to": machine.link("previous"), "copied": True})
@@ -115,12 +125,26 @@ def undo(machine: Machine) -> None:
     if told.get("copied"):
         for part in parts:
             put_back(machine, part, str(told["to"]))
+        for path in machine.files():
+            if (machine.copies / path.name).exists():
+                replace(machine.copies / path.name, path)
+        systemctl("daemon-reload")
     machine.point("current", told["from"])
     machine.point("previous", told["back_to"])
     failed = start(parts)
     machine.journal.unlink()
+    carry(machine, str(told["from"]), str(told["to"]))
     if failed:
         raise Fault(f"{told['from']} is back and does not start either: {', '.join(failed)}; journalctl -u says why")
+
+
+def carry(machine: Machine, release: str, newer: str) -> None:
+    """Hand the results that the newer release took to the one that is back; what can't be read stays beside."""
+    aside, program = machine.state / f"output.of-{newer}", machine.opt / "hopmap-carry"
+    if aside.exists() and program.exists():
+        python, reader = (machine.releases / name / "venv/bin" for name in (release, newer))
+        if subprocess.run([python / "python", program, reader / "hopmap", aside], check=False).returncode:
+            sys.stderr.write(f"results that {newer} took could not be handed over; they are kept in {aside}\n")
 
 
 def put_back(machine: Machine, part: str, newer: str) -> None:
@@ -134,6 +158,15 @@ def put_back(machine: Machine, part: str, newer: str) -> None:
         place.rename(aside)
     source.rename(place)
     os.sync()
+
+
+def replace(source: Path, place: Path) -> None:
+    """Put a file in the place of another at once, with the owner that the place has."""
+    beside = place.with_name(f".{place.name}")
+    shutil.copy2(source, beside)
+    owner = place.stat()
+    os.chown(beside, owner.st_uid, owner.st_gid)
+    beside.replace(place)
 
 
 def recover(machine: Machine) -> None:
@@ -173,6 +206,27 @@ def start(parts: list[str]) -> list[str]:
     return failed
 
 
+def watch(machine: Machine, seconds: float) -> int:
+    """See whether the services stay up. Exit code 3 for one that ended, or was started again, meanwhile."""
+    began, end = {part: told_of(part) for part in machine.parts()}, time.monotonic() + seconds
+    while True:
+        for part, before in began.items():
+            now = told_of(part)
+            if now.get("ActiveState") != "active" or now != before:
+                sys.stderr.write(f"{unit(part)} does not stay up: {now}; journalctl -u {unit(part)} says why\n")
+                return FAILED
+        if time.monotonic() >= end:
+            return 0
+        time.sleep(0.5)
+
+
+def told_of(part: str) -> dict[str, str]:
+    """A unit's state, main process and restarts."""
+    show = ["systemctl", "show", "--property=ActiveState,MainPID,NRestarts", unit(part)]
+    lines = subprocess.run(show, capture_output=True, text=True, check=False).stdout.splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
 def prune(machine: Machine) -> int:
     """Remove releases that are neither in force nor the way back, and say which."""
     if machine.journal.exists():
@@ -205,16 +259,21 @@ def main() -> int:
     parser.add_argument(
         "--state", type=Path, default=Path("/var/lib/hopmap"), help="where the services keep their state"
     )
+    parser.add_argument("--etc", type=Path, default=Path("/etc"), help="where settings and units are")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("show", help="what is in force")
     commands.add_parser("switch", help="put a release in force").add_argument("release")
     commands.add_parser("back", help="the release before, and its state")
+    flags = commands.add_parser("watch", help="whether the services stay up")
+    flags.add_argument("--seconds", type=float, default=10.0)
     commands.add_parser("prune", help="remove releases that are no longer of use")
     given = parser.parse_args()
-    machine = Machine(given.opt, given.state)
+    machine = Machine(given.opt, given.state, given.etc)
     try:
         if given.command == "switch":
             return switch(machine, given.release)
+        if given.command == "watch":
+            return watch(machine, given.seconds)
         return {"back": back, "prune": prune, "show": show}[given.command](machine)
     except (Fault, OSError, subprocess.CalledProcessError) as fault:
         sys.stderr.write(f"hopmap-release: {fault}\n")

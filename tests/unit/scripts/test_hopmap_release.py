@@ -26,7 +26,7 @@ class Node:
     """A machine below a folder, with input and output; `broken` releases do not start, all write on their start."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.machine = program.Machine(root / "opt", root / "state")
+        self.machine = program.Machine(root / "opt", root / "state", root / "etc")
         self.root, self.broken, self.running, self.kill_after = root, set(), {}, None
         for release in ("1", "2", "3"):
             place = self.machine.releases / release
@@ -34,6 +34,9 @@ class Node:
             (place / "complete").touch()
         for part in ("input", "output"):
             (self.machine.state / part).mkdir(parents=True)
+        (root / "etc/hopmap").mkdir(parents=True)
+        self.settings = root / "etc/hopmap/output.yaml"
+        self.settings.write_text("port: 1\n", encoding="utf-8")
         for name in ("systemctl", "copy", "begin"):
             monkeypatch.setattr(program, name, self.mortal(getattr(self, name, getattr(program, name))))
         for name in ("rename", "replace", "unlink", "symlink_to"):
@@ -101,7 +104,9 @@ def test_a_release_that_does_not_start_is_undone_with_the_state(node: Node) -> N
 
 def test_back_after_a_good_switch_takes_the_copy_and_throws_nothing_away(node: Node) -> None:
     program.switch(node.machine, "2")
+    node.settings.write_text("port: 1\nkey_of_2: yes\n", encoding="utf-8")
     assert program.back(node.machine) == 0
+    assert node.settings.read_text(encoding="utf-8") == "port: 1\n"
     assert node.log() == ["by 1", "by 1"]
     assert (node.machine.state / "output.of-2" / "log").read_text(encoding="utf-8") == "by 1\nby 2\n"
 
