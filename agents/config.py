@@ -59,7 +59,7 @@ class AgentSettings:
     enable_traceroute: bool = setting(default=True, about="trace the route to targets that answer")
     traceroute_max_hops: int = setting(30, "how far a trace goes at most", low=1, high=64)
     trace_news: float = setting(
-        0.112,
+        0.11,
         "a probe beyond a target's own way is sent where it shows something new at least so likely: 0.01 finds most "
         "branches for twice the packets, 0.5 few for the fewest",
         low=0.001,

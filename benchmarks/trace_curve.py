@@ -25,7 +25,7 @@ from lab.world import truth
 from lab.world.plan import plan_of
 from lab.world.world import World
 
-NEWS = (1.0, 0.2, 0.15, 0.112, 0.09, 0.07, 0.05, 0.03, 0.02, 0.01, 0.005, 0.002)
+NEWS = (1.0, 0.2, 0.15, 0.11, 0.09, 0.07, 0.05, 0.03, 0.02, 0.01, 0.005, 0.002)
 
 
 def traced(options: argparse.Namespace, news: float) -> tuple[World, float, list[Finding]]:

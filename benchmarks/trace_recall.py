@@ -1,7 +1,7 @@
 """Recall, false links and cost of the agent's traces beside scamper's, in one lab world and one run.
 
     python benchmarks/trace_recall.py --targets 2000 --rate 1000 --seed 1
-    python benchmarks/trace_recall.py --targets 200 --news 0.112 0.01 0.005 --mda
+    python benchmarks/trace_recall.py --targets 200 --news 0.11 0.01 0.005 --mda
 
 Needs root, /dev/net/tun and scamper. The caps on networks and near routers are lifted: what is compared
 is tracing, at the same rate over the same targets; manners are tested elsewhere.

@@ -23,8 +23,8 @@ class TraceLimits(NamedTuple):
     max_hops: int = 30
     attempts: int = 2
     gap: int = 5  # so many silent hops in a row end a trace
-    on_the_way: float = 0.112  # a flow goes on towards the agent where news are at least so likely
-    across: float = 0.112  # a further flow is sent where they are
+    on_the_way: float = 0.11  # a flow goes on towards the agent where news are at least so likely
+    across: float = 0.11  # a further flow is sent where they are
     protocol: str = "icmp"
 
 
