@@ -77,7 +77,7 @@ faults: $(VENV)/.installed-dev tools
 	scripts/in-sink.sh $(BIN)/pytest $(SIDE_BY_SIDE) tests/faults
 
 faults-full: $(VENV)/.installed-dev tools
-	HOPMAP_FAULT_ROUNDS=300 HOPMAP_FAULT_INPUTS=100000 HYPOTHESIS_PROFILE=full scripts/in-sink.sh \
+	HOPMAP_FAULT_ROUNDS=300 HOPMAP_FAULT_INPUTS=100000 HOPMAP_FAILOVER_SECONDS=20 HYPOTHESIS_PROFILE=full scripts/in-sink.sh \
 	  $(BIN)/pytest -s -v --durations=30 tests/faults tests/unit/services/input/test_serving.py tests/unit/services/input/test_records.py 2>faults.log
 	$(BIN)/python -m benchmarks input_serving output_ingest
 

@@ -23,10 +23,11 @@ def packed(storage: Path) -> bytes | None:
     return tarball.pack(found) if found else None
 
 
-def put_back(content: bytes, storage: Path) -> int:
+def put_back(content: bytes, storage: Path, *, over: bool = False) -> int:
     """Write those files that are not there, for the user whose directory it is; how many. UserError, ValueError.
 
-    A certificate that is there is as good or newer, and a front that runs with it is not disturbed.
+    A certificate that is there is as good or newer, and a front that runs with it is not disturbed; unless they go
+    `over` what is there.
     """
     files = tarball.unpack(io.BytesIO(content), lambda _: True)
     odd = [name for name in files if not _NAME.fullmatch(name)]
@@ -34,9 +35,14 @@ def put_back(content: bytes, storage: Path) -> int:
         raise ValueError(f"{odd[0][:80]!r} is no file of a TLS front")
     if not storage.is_dir():
         raise UserError(f"{storage} is not there: install the TLS front first, or name its place with --caddy-storage")
-    missing = {name: data for name, data in files.items() if not (storage / name).exists()}
+    missing = {
+        name: data
+        for name, data in files.items()
+        if not (storage / name).exists() or (over and (storage / name).read_bytes() != data)
+    }
     try:
         for name, data in missing.items():
+            (storage / name).unlink(missing_ok=True)
             _write(storage, name, data)
     except OSError as error:
         raise UserError(f"cannot write in {storage}: {error.strerror}") from error

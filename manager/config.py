@@ -45,6 +45,15 @@ class ManagerSettings:
     dyfi_url: str = setting("https://www.dy.fi/nic/update", "where dy.fi takes updates")
     address_url: str = setting("http://checkip.dy.fi/", "what tells this machine's public address")
     dyfi_seconds: float = setting(300.0, "how often that address is looked at", low=1, high=3600)
+    rank: int | None = setting(
+        None, "place among several managers of the domain, each its own; none: this is the only one", low=0, high=15
+    )
+    failover_seconds: float = setting(20.0, "how often each of them looks who leads", low=1, high=300)
+    failover_misses: int = setting(4, "looks in vain in a row after which a leader is gone", low=2, high=100)
+    internet_checks: tuple[str, ...] = setting(
+        ("www.dy.fi:443", "acme-v02.api.letsencrypt.org:443", "deb.debian.org:443"),
+        "places (HOST:PORT) that take a connection while this machine is on the internet; two of them are enough",
+    )
     sign_in: str = setting(
         "password", "password (with a code), or link: on this machine, by the link of the run", choices=SIGN_IN
     )
@@ -75,6 +84,7 @@ class ManagerSettings:
             raise ValueError(f"{len(watched)} services are named, {MOST_WATCHED} can be watched")
         self._check_fleet()
         self._check_dyfi()
+        self._check_failover()
         if self.email and not _MAIL.fullmatch(self.email):
             raise ValueError(f"email {self.email[:60]!r} is no mail address")
         if self.domain and not _DOMAIN.fullmatch(self.domain):
@@ -88,6 +98,16 @@ class ManagerSettings:
             raise ValueError(f"dyfi_url {self.dyfi_url[:80]!r} must be https: a password goes there")
         if self.dyfi_user is not None and not _MAIL.fullmatch(self.dyfi_user):
             raise ValueError(f"dyfi_user {self.dyfi_user[:60]!r} is no mail address, which users of dy.fi have")
+
+    def _check_failover(self) -> None:
+        for place in self.internet_checks:
+            host, _, port = place.rpartition(":")
+            if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
+                raise ValueError(f"internet_checks: {place[:80]!r} is no HOST:PORT")
+        if self.rank is not None and not (self.domain and self.dyfi_user and self.unix):
+            raise ValueError("rank is for several managers of one name: it needs domain, dyfi_user and unix")
+        if self.rank is not None and len(self.internet_checks) < 2:
+            raise ValueError("internet_checks: name at least two places, for one alone may be gone itself")
 
     def _check_fleet(self) -> None:
         read_networks(self.private_networks)

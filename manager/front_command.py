@@ -4,7 +4,7 @@ import sys
 
 from hopmap import config
 from manager.config import ManagerSettings
-from manager.core.front import caddyfile
+from manager.core.front import caddyfile, standby_caddyfile
 
 EXAMPLES = """\
   hopmap manager caddyfile --config manager.yaml > Caddyfile     the TLS front that stands before these pages
@@ -25,5 +25,7 @@ def run(argv: list[str]) -> int:
     settings = config.load(ManagerSettings, "manager", flags.parse_args(rest), config.environment())
     if settings.gateway_unix is None:
         sys.stderr.write("hopmap manager: no gateway_unix is set, so that agents outside find no gateway here\n")
-    sys.stdout.write(caddyfile(settings.front()))
+    front = settings.front()
+    # among several managers the front begins idle, and is told by its manager what to do
+    sys.stdout.write(caddyfile(front) if settings.rank is None else standby_caddyfile(front, None))
     return 0

@@ -57,7 +57,7 @@ def _restore(flags: Parser, argv: list[str]) -> int:
             Path(given["file"]), places, config.environment(), os.urandom, verify_only=given["verify"]
         )
         if not given["verify"]:
-            _settle(places.manager, f"{given['file']}")
+            refuse_codes_until_now(places.manager, "restored", f"{given['file']}")
             archive.give_to_owners(places)
     if given["verify"]:
         _say(f"{given['file']} is whole and opens with this key: write {told.generation}")
@@ -69,14 +69,17 @@ def _restore(flags: Parser, argv: list[str]) -> int:
     return 0
 
 
-def _settle(state_dir: Path, source: str) -> None:
-    """Tell of the restore in the audit log, and take no code of this moment: it may have been used before."""
+def refuse_codes_until_now(state_dir: Path, did: str, source: str, ahead: float = 0.0) -> None:
+    """Tell of it in the audit log, and take no code of this moment: it may have been used before.
+
+    `ahead` are seconds by which the clock that took codes before is known to be ahead of this one.
+    """
     door = opening.open_door(state_dir, config.environment())
-    step = int(door.clocks.now()) // second_factor.STEP_SECONDS
+    step = int(door.clocks.now() + max(0.0, ahead)) // second_factor.STEP_SECONDS
     for user in door.accounts.all():
         if user.step < step:
             door.accounts.change("console", user.name, "codes_until_now_refused", step=step)
-    door.accounts.tell("console", "restored", source=source)
+    door.accounts.tell("console", did, source=source)
     door.sessions.close()
 
 

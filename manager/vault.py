@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hopmap.errors import UserError
@@ -18,6 +18,10 @@ LARGEST_RECORD = 64 << 10
 _PLACE = re.compile(r"[a-z]+/[!-~]{1,128}")
 
 
+class NotLeading(OSError):
+    """This is a manager among several, and another leads, or may lead: nothing may be changed here now."""
+
+
 def open_vault(state_dir: Path, environ: Mapping[str, str], random: Random) -> "Vault":
     """The vault of a state directory with its key, both made on the first start; finishes a change of keys."""
     make_directory(state_dir)
@@ -31,6 +35,8 @@ def open_vault(state_dir: Path, environ: Mapping[str, str], random: Random) -> "
 class Vault:
     """Records by place ("user/alice"). What `commit` has returned from is on disk, whole.
 
+    `fence` raises NotLeading where nothing may be written now.
+
     The generation counts the writes. It is kept a second time beside the vault, so that an older copy put in its
     place is noticed.
     """
@@ -40,6 +46,7 @@ class Vault:
         self._keys = keyring.current
         self._random = random
         self._changing = threading.RLock()
+        self.fence: Callable[[], None] = lambda: None
         blob, counted = _content(self._file), read_counter(self._counter)
         self.generation, self._records = 0, dict[str, Sealed]()
         if blob is None:
@@ -79,6 +86,7 @@ class Vault:
     def commit(self, changes: Mapping[str, bytes | None]) -> None:
         """Write contents to their places (None removes), all or none. OSError when the disk does not take it."""
         with self._changing:
+            self.fence()
             records = dict(self._records)
             for place, content in changes.items():
                 if content is None:

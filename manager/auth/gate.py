@@ -20,6 +20,7 @@ from manager.auth.accounts import Refused
 from manager.auth.door import Caller, Door, Visitor, Wait
 from manager.auth.hashing import Busy
 from manager.core import security_line, users
+from manager.vault import NotLeading
 from services.chassis import body
 from services.chassis.app import error_answer
 from services.chassis.problem import Problem, bad_request
@@ -104,7 +105,7 @@ class Gate:
             raise error_answer(HTTPStatus.MISDIRECTED_REQUEST, "misdirected", f"these pages answer to {known} only")
 
     def _check_role(self, visitor: Visitor, role: str, *, is_page: bool, confirmed: bool) -> None:
-        if role == PUBLIC or (bottle.request.path in _SCRAPED and _from_this_machine()):
+        if role == PUBLIC or (bottle.request.path in _SCRAPED and from_this_machine()):
             return
         reading = is_page and bottle.request.method in {"GET", "HEAD"}
         if visitor.user is None:
@@ -144,6 +145,10 @@ class Gate:
         if isinstance(error, Busy):
             headers = {"Retry-After": "3"}
             return Problem(HTTPStatus.TOO_MANY_REQUESTS, "busy", "Many sign in right now: try again in 3 s.", headers)
+        if isinstance(error, NotLeading):
+            headers = {"Retry-After": "30"}
+            detail = "Nothing can be changed here now: another manager leads, or is about to. Try again in 30 s."
+            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not_leading", detail, headers)
         event(_log, logging.ERROR, "write_failed", path=bottle.request.path, error=repr(error))
         return Problem(HTTPStatus.INSUFFICIENT_STORAGE, "storage", "This can't be kept: the disk does not take it.")
 
@@ -210,7 +215,7 @@ def redirect(to: str) -> bottle.HTTPResponse:
     return bottle.HTTPResponse(b"", HTTPStatus.SEE_OTHER, {"Location": to, "Cache-Control": "no-store"})
 
 
-def _from_this_machine() -> bool:
+def from_this_machine() -> bool:
     """Whether somebody here asks us by a name of this machine, not through a front."""
     address = security_line.shown(bottle.request.environ.get("REMOTE_ADDR", ""))
     return _host_name() in _LOCAL_NAMES and ipaddress.ip_address(address).is_loopback

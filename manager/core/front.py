@@ -55,6 +55,14 @@ def caddyfile(front: Front) -> str:
     )
 
 
+def standby_caddyfile(front: Front, certificate: tuple[str, str] | None) -> str:
+    """The same for a manager that stands by: a certificate (path, path of its key) that is there is used, none got."""
+    settings, begin, site = caddyfile(front).partition(f"\n{front.domain.lower()} {{\n")
+    if certificate is None:
+        return settings
+    return f"{settings}{begin}\ttls {certificate[0]} {certificate[1]}\n{site}"
+
+
 def _way(path: str, socket: str, largest: int) -> str:
     return _WAY.format(path=f"{path} " if path else "", socket=socket, largest=largest)
 

@@ -116,6 +116,16 @@ def open_store(keys: Keys, blob: bytes) -> dict[str, Sealed]:
     }
 
 
+def seal_bytes(key: bytes, content: bytes, purpose: bytes, random: Random) -> bytes:
+    """Seal any bytes for a purpose."""
+    return _seal(key, content, b"hopmap " + purpose, random)
+
+
+def open_bytes(key: bytes, sealed: bytes, purpose: bytes) -> bytes:
+    """What `seal_bytes` sealed for that purpose; Unsealable."""
+    return _open(key, sealed, b"hopmap " + purpose)
+
+
 def _hkdf(server_key: bytes, purpose: bytes, length: int = KEY_BYTES) -> bytes:
     return HKDF(SHA256(), length, salt=None, info=b"hopmap vault 1 " + purpose).derive(server_key)
 

@@ -10,11 +10,24 @@ from manager.dyfi.updater import Told, Updater
 from manager.fleet.fleet import Fleet
 
 
-def open_updater(settings: ManagerSettings, environ: Mapping[str, str], door: Door, fleet: Fleet) -> Updater | None:
+def open_updater(
+    settings: ManagerSettings,
+    environ: Mapping[str, str],
+    door: Door,
+    fleet: Fleet,
+) -> Updater | None:
     """The updater over a state directory; None where no user of dy.fi is set. UserError says what is missing."""
     account = read_account(settings, environ)
     if account is None:
         return None
     vault, audit = door.accounts.records
     told = Told(audit, door.log, fleet.alarms.gather)
-    return Updater(Path(settings.state_dir), account, vault.peer_key, fleet.line, told, seconds=settings.dyfi_seconds)
+    return Updater(
+        Path(settings.state_dir),
+        account,
+        vault.peer_key,
+        fleet.line,
+        told,
+        seconds=settings.dyfi_seconds,
+        may=fleet.steering.may_tell,
+    )

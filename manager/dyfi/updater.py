@@ -105,6 +105,17 @@ class Updater(Collector):
             self._keep(schedule.resumed(self.standing))
         self.soon()
 
+    def note(self, asked: Moment) -> None:
+        """Another manager of the name asked then. OSError when it can't be kept."""
+        if not self._asking.acquire(blocking=False):
+            return  # this one asks just now, which is later
+        try:
+            noted = schedule.noted(self.standing, asked, self._now())
+            if noted != self.standing:
+                self._keep(noted)
+        finally:
+            self._asking.release()
+
     def age(self, moment: Moment | None) -> float | None:
         """Seconds since a moment of the standing."""
         return None if moment is None else elapsed(moment, self._now())

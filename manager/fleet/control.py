@@ -3,25 +3,35 @@
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from hopmap.identity import write_whole
 from hopmap.wire import decode
 from hopmap.wire.control import Control, encode_control
 from manager.audit import Audit
+from manager.failover.core import epoch
 from manager.fleet.control_store import ControlStore
 from manager.fleet.core import orders as core
 from manager.fleet.core.orders import Change, NotPossible, Orders
-from manager.vault import Vault
+from manager.vault import NotLeading, Vault
 
 DOCUMENT = "control.json"
 AFTER_LOSS = 1000  # versions left out when our own memory of them turns out to be older than it was
 VERSION = "control/version"  # its place in the vault
 
 
+class Tenure(NamedTuple):
+    """The epoch of a manager among several; whom to tell that orders of a later one were found."""
+
+    epoch: int
+    overtaken: Callable[[int], None]
+
+
 class Steering:
     """Orders in force, and the file of the whole document for who serves it beside the inputs (the gateway)."""
 
-    def __init__(self, state_dir: Path, vault: Vault, audit: Audit) -> None:
+    def __init__(self, state_dir: Path, vault: Vault, audit: Audit, tenure: Tenure | None = None) -> None:
+        self._tenure = tenure
         self.store = ControlStore(state_dir)
         self._file = state_dir / DOCUMENT
         self._vault, self._audit = vault, audit
@@ -32,6 +42,8 @@ class Steering:
         # where vault and store differ, one of them is an older copy, or a change was cut short between them
         gap = 1 if counted == self.orders.version else AFTER_LOSS
         self._least = max(counted, self.orders.version) + gap
+        if tenure is not None:
+            self._least = max(self._least, epoch.first_version(tenure.epoch) + 1)
         self._write_document()
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -46,6 +58,29 @@ class Steering:
             made = self._make(who, "orders_changed", change, self.orders.version)
         self._tell()
         return made
+
+    def reissue(self) -> None:
+        """In a new epoch give the orders anew, so that no input takes what a manager of an earlier one says."""
+        with self._changing:
+            if self._tenure is None or epoch.of_version(self.orders.version) >= self._tenure.epoch:
+                return
+            self._make("failover", "orders_reissued", Change(), self.orders.version)
+        self._tell()
+
+    def is_overtaken(self, found: Control) -> bool:
+        """Whether a document found at an input is of a later epoch: who leads in that is told to step down."""
+        if self._tenure is None or not epoch.overtakes(found.version, self._tenure.epoch):
+            return False
+        self._tenure.overtaken(epoch.of_version(found.version))
+        return True
+
+    def may_tell(self) -> bool:
+        """Whether this manager leads, as far as it can see."""
+        try:
+            self._vault.fence()
+        except NotLeading:
+            return False
+        return True
 
     def adopt(self, where: str, found: Control) -> Orders:
         """A foreign document was found at an input: go on above it, and let it make us more cautious only.

@@ -97,6 +97,8 @@ class Courier:
         """See to it that our document is in force there. Silent, Refused, NotTaken, WireError."""
         for _ in range(_MOST_TRIES):
             found = self._in_force()
+            if found is not None and self._steering.is_overtaken(found):
+                raise NotTaken("another manager leads: it has told it orders of a later epoch")
             if found is not None and self._steering.is_foreign(found):
                 self._adopt(found)
             version = self._steering.orders.version
@@ -139,6 +141,8 @@ class Courier:
         return "another manager steers it too, and the more cautious of both holds: name this input to one of them only"
 
     def _put(self, since: int) -> None:
+        if not self._steering.may_tell():
+            raise NotTaken("this manager can't see that it leads: it tells nothing")
         body = decode.dump(encode_control(self._steering.document(since)))
         answer = self._ask("PUT", body, {"Content-Type": "application/json"})
         if answer.status == http.HTTPStatus.CONFLICT:  # it has changed since we looked: look again

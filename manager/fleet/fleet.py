@@ -10,7 +10,7 @@ from pathlib import Path
 from manager.audit import Audit
 from manager.fleet import asking, reports
 from manager.fleet.alarms import Alarms, Send
-from manager.fleet.control import Steering
+from manager.fleet.control import Steering, Tenure
 from manager.fleet.core.condition import Wanted
 from manager.fleet.core.destination import Network
 from manager.fleet.core.node import Node, read_kind, read_token
@@ -51,13 +51,14 @@ class Fleet:
         *,
         clocks: Clocks | None = None,
         line: Line | None = None,
+        tenure: Tenure | None = None,
     ) -> None:
         self.clocks = clocks or Clocks()
         self.contact, self.gateway = given.contact, given.gateway
         self.line = line or Line(given.allowed)
         self.store = HistoryStore(state_dir)
         self.registry = Registry(vault, audit, given.fixed, _new_id, self._today, fixed_token=given.token)
-        self.steering = Steering(state_dir, vault, audit)
+        self.steering = Steering(state_dir, vault, audit, tenure)
         self.couriers = Couriers(self.steering, self.line)
         self.alarms = Alarms(self.store, ways(self.line), given.site, self.clocks.now)
         self._wanted = Wanted(self.steering.orders.version, self.clocks.now())
@@ -80,6 +81,7 @@ class Fleet:
 
     def start(self) -> None:
         """Begin to poll, to tell and to alarm."""
+        self.steering.reissue()
         self._serve_inputs()
         self.polling.start()
         self.alarms.start()

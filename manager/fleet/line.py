@@ -51,13 +51,15 @@ class Line:
         token: str = "",
         seconds: float = 5.0,
         limit: int = 64 << 10,
+        address: str = "",
     ) -> Answer:
         """One exchange on a connection of its own, within `seconds` in all; redirects are answers like others.
 
-        An Endpoint is a place of the operator's own configuration, which is not checked. Refused, Silent.
+        An Endpoint is a place of the operator's own configuration, which is not checked; `address` is where to find
+        it, instead of where its name leads. Refused, Silent.
         """
         asked, deadline = time.monotonic(), time.monotonic() + seconds
-        with _Patient(self._connect(to, deadline, token), deadline) as line:
+        with _Patient(self._connect(to, deadline, token, address), deadline) as line:
             connection = http.client.HTTPConnection(to.host, to.port or 80)
             connection.sock = line
             sent = {"Accept-Encoding": "identity", "Connection": "close", **(headers or {})}
@@ -103,13 +105,13 @@ class Line:
                 raise Refused("The token would go in the clear: use https, or name its network in private_networks.")
         return addresses
 
-    def _connect(self, to: Destination | Endpoint, deadline: float, token: str) -> socket.socket:
+    def _connect(self, to: Destination | Endpoint, deadline: float, token: str, address: str) -> socket.socket:
         if isinstance(to, Endpoint) and to.unix:
             return _local(to.unix, deadline)
         if isinstance(to, Endpoint):
             if token and not to.guards_token([str(network) for network in self._allowed]):
                 raise Refused("The token would go in the clear: use https, or name its network in private_networks.")
-            plain = _own(to, deadline)
+            plain = _own(address or to.host, to.port, deadline)
         else:
             plain = self.connect(to.host, to.port, deadline, "" if to.tls else token)
         if not to.tls:
@@ -155,9 +157,9 @@ def _local(path: str, deadline: float) -> socket.socket:
     return line
 
 
-def _own(to: Endpoint, deadline: float) -> socket.socket:
+def _own(host: str, port: int, deadline: float) -> socket.socket:
     try:
-        return socket.create_connection((to.host, to.port), _left(deadline))
+        return socket.create_connection((host, port), _left(deadline))
     except OSError as error:
         raise Silent(_words(error)) from error
 

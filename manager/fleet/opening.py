@@ -6,13 +6,16 @@ from pathlib import Path
 from manager.auth.door import Door
 from manager.config import ManagerSettings
 from manager.fleet.alarms import Mail, Send, Webhook
+from manager.fleet.control import Tenure
 from manager.fleet.core.destination import read_networks
 from manager.fleet.fleet import Fleet, Given
 from manager.fleet.line import Line
 from manager.fleet.registry import fixed_node
 
 
-def open_fleet(settings: ManagerSettings, state_dir: Path, door: Door, site: str) -> Fleet:
+def open_fleet(
+    settings: ManagerSettings, state_dir: Path, door: Door, site: str, tenure: Tenure | None = None
+) -> Fleet:
     """The fleet of a directory whose vault is open. UserError says what stands in the way."""
     kinds = {"input": settings.inputs, "output": settings.outputs, "agent": settings.agents}
     given = Given(
@@ -25,7 +28,7 @@ def open_fleet(settings: ManagerSettings, state_dir: Path, door: Door, site: str
         contact=settings.contact or "",
     )
     vault, audit = door.accounts.records
-    return Fleet(state_dir, vault, audit, given, _ways(settings))
+    return Fleet(state_dir, vault, audit, given, _ways(settings), tenure=tenure)
 
 
 def _ways(settings: ManagerSettings) -> Callable[[Line], Mapping[str, Send]]:

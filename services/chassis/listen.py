@@ -140,9 +140,11 @@ class Listener:
         _remove_socket(self.address)
 
 
-def run(service: Service, listeners: Sequence[Listener], close: Callable[[], None]) -> int:
-    """Serve until SIGTERM or SIGINT; then answer what is in hand, `close` the state, and return 0."""
-    stop = threading.Event()
+def run(
+    service: Service, listeners: Sequence[Listener], close: Callable[[], None], stop: threading.Event | None = None
+) -> int:
+    """Serve until SIGTERM or SIGINT, or until `stop`; then answer what is in hand, `close` the state, and return 0."""
+    stop = stop or threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of every request that waits its turn
