@@ -175,6 +175,10 @@ def test_a_good_version_comes_up_stays_and_is_followed_by_the_next(place: Place,
     assert place.runs(AFTER)["state"] == "running"
     assert place.kept() == sorted({first.sha256, second.sha256})  # the one before is kept beside
     assert hashlib.sha256(place.program.read_bytes()).hexdigest() not in place.kept()
+    place.want(first)  # taken back by the operator
+    assert place.process is not None
+    place.process.kill()
+    assert place.runs(NEXT)["state"] == "running"
     place.program.write_bytes(build("9.1.0"))  # installed by hand
     assert place.process is not None
     place.process.kill()
