@@ -1,9 +1,11 @@
 """A fleet of 500 workers behind the gateway and 20 people on the pages: how long a page takes, CPU and memory.
 
-`python -m benchmarks manager_load`, or benchmarks/manager_load.py [--workers N] [--people N] [--seconds S]: input,
-output, gateway and manager are processes that talk over TCP on loopback. Each worker does what an agent does: control
-every 15 s with its ETag, and every minute a heartbeat, a lease of targets and a batch of results, each over a kept
-connection of its own. Each person opens a page every 5 s, and the overview's numbers every 2 s as its script does.
+`python -m benchmarks manager_load`, or benchmarks/manager_load.py [--workers N] [--people N] [--seconds S] [--front]:
+input, output, gateway and manager are processes that talk over TCP on loopback; with --front a Caddy stands before the
+last two, as where they face a network (in plain HTTP, so that TLS of the callers takes no CPU here). Each worker does
+what an agent does: control every 15 s with its ETag, and every minute a heartbeat, a lease of targets and a batch of
+results, each over a kept connection of its own. Each person opens a page every 5 s, and the overview's numbers every
+2 s as its script does.
 """
 
 import argparse
@@ -32,6 +34,20 @@ from hopmap.wire.service_info import ServiceInfo, encode_service_info
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _PARTS = ("manager", "gateway", "input", "output")
+_BEHIND = ("manager", "gateway")
+_CADDY = "{\n\tadmin off\n\tauto_https off\n\tlog {\n\t\tlevel ERROR\n\t}\n}\n"
+_CADDY_PLACE = """
+http://127.0.0.1:%d {
+	reverse_proxy unix/%s {
+		buffer_requests
+		buffer_responses
+		transport http {
+			keepalive 15s
+			max_conns_per_host 64
+		}
+	}
+}
+"""
 _PAGES = ("/", "/fleet", "/fleet?q=worker-1", "/fleet?page=3", "/keys", "/audit", "/node")
 _THREADS = 24
 _CONTROL, _MINUTE, _PAGE, _NUMBERS = 15.0, 60.0, 5.0, 2.0
@@ -43,6 +59,7 @@ def main() -> int:
     flags.add_argument("--workers", type=int, default=500)
     flags.add_argument("--people", type=int, default=20)
     flags.add_argument("--results", type=int, default=100, help="results of a worker in a minute")
+    flags.add_argument("--front", action="store_true", help="a Caddy before gateway and manager")
     flags.add_argument(
         "--seconds", type=float, default=120.0, help="how long is measured, after a minute for warming up"
     )
@@ -50,7 +67,7 @@ def main() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 16_384)), hard))
     with tempfile.TemporaryDirectory() as folder:
-        site = Site(Path(folder))
+        site = Site(Path(folder), front=given.front)
         try:
             site.start()
             measure(site, given)
@@ -60,10 +77,10 @@ def main() -> int:
 
 
 class Site:
-    """The four processes on loopback."""
+    """The processes on loopback."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, front: bool) -> None:
+        self.folder, self.front = folder, front
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.ports = dict(zip((*_PARTS, "queries"), free_ports(len(_PARTS) + 1), strict=True))
         self.pages: tuple[str, ...] = ()
@@ -82,6 +99,13 @@ class Site:
         services = f"--inputs={self.url('input')}", f"--outputs={self.url('queries')}"
         own = f"--gateway={folder}/g/gateway.sock"
         self._begin("manager", f"--state-dir={folder}/m", "--sign-in=link", own, *services)
+        if self.front:
+            places = (_CADDY_PLACE % (self.ports[name], folder / f"{name}.sock") for name in _BEHIND)
+            (folder / "Caddyfile").write_text(_CADDY + "".join(places))
+            environ = os.environ | {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "HOME": str(folder)}
+            command = ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+            self.processes["caddy"] = subprocess.Popen(command, env=environ)
+            self._await("manager", self.url("manager"))
 
     def keys(self, nodes: list[str]) -> list[str]:
         """A key for each, as `hopmap manager key ensure` gets it."""
@@ -92,7 +116,7 @@ class Site:
     def cookie(self) -> str:
         """A session of a person who opened the link of the run."""
         link = (self.folder / "m/link").read_text().strip()
-        with Client(Endpoint.parse(link.partition("/in?")[0])) as client:
+        with Client(Endpoint.parse(self.url("manager"))) as client:
             answer = client.request("GET", f"/in?{link.partition('?')[2]}")
         return answer.headers["set-cookie"].partition(";")[0]
 
@@ -110,11 +134,17 @@ class Site:
 
     def _begin(self, name: str, *flags: str) -> None:
         log = (self.folder / f"{name}.log").open("wb")
-        command = [sys.executable, "-m", "hopmap", name, f"--port={self.ports[name]}", *flags]
+        behind = self.front and name in _BEHIND
+        own = f"unix://{self.folder}/{name}.sock" if behind else self.url(name)
+        where = ["--port=0", f"--unix={self.folder}/{name}.sock"] if behind else [f"--port={self.ports[name]}"]
+        command = [sys.executable, "-m", "hopmap", name, *where, *flags]
         self.processes[name] = subprocess.Popen(command, stderr=log, cwd=self.folder)
+        self._await(name, own)
+
+    def _await(self, name: str, url: str) -> None:
         for _ in range(600):
             try:
-                with Client(Endpoint.parse(self.url(name))) as client:
+                with Client(Endpoint.parse(url)) as client:
                     if client.request("GET", "/ready").status == 200:
                         return
             except Unreachable:
@@ -323,13 +353,13 @@ def measure(site: Site, given: argparse.Namespace) -> None:
         visits.add(rng.random() * _PAGE, _PAGE, person.page)
         visits.add(rng.random() * _NUMBERS, _NUMBERS, person.numbers)
     mark, load = len(crowd.told), os.getloadavg()[0]
-    before = {name: site.used(name) for name in _PARTS}
+    before = {name: site.used(name) for name in site.processes}
     visits.run(given.seconds)
-    after = {name: site.used(name) for name in _PARTS}
+    after = {name: site.used(name) for name in site.processes}
     report(crowd.told[mark:], visits.told, given.seconds)
     warmer.join()
     sys.stdout.write("\npart       CPU %  resident MB  at most MB\n")
-    for name in _PARTS:
+    for name in site.processes:
         spent = 100 * (after[name][0] - before[name][0]) / given.seconds
         sys.stdout.write(f"{name:<9} {spent:>6.1f} {after[name][1]:>12.1f} {after[name][2]:>11.1f}\n")
     states = {state: many for state, many in shown["counts"].items() if many}
