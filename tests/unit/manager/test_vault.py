@@ -9,7 +9,7 @@ import pytest
 
 from hopmap.errors import UserError
 from manager import server_key, vault
-from manager.archive import backup, restore, rotate_key
+from manager.archive import Places, backup, restore, rotate_key
 from manager.audit import Audit
 from manager.vault import Vault, open_vault
 
@@ -186,15 +186,14 @@ def test_a_key_in_the_environment_is_rotated_by_giving_both(tmp_path: Path) -> N
 def test_a_backup_is_restored_over_what_came_after(filled: Path, tmp_path: Path) -> None:
     (filled / "audit.log").write_bytes(b"one\n")
     target = tmp_path / "b.tar.gz"
-    manifest = backup(filled, target, {}, os.urandom)
-    assert (manifest["generation"], manifest["records"]) == (3, 2)
+    assert backup(Places(filled), target, {}, os.urandom).generation == 3
     assert target.stat().st_mode & 0o077 == 0
     opened(filled).commit({"user/eve": b"6"})
     (filled / "sessions.sqlite").write_bytes(b"")
     (filled / "audit.log").write_bytes(b"one\ntwo\n")
-    assert restore(target, filled, {}, os.urandom, verify_only=True).generation == 3
+    assert restore(target, Places(filled), {}, os.urandom, verify_only=True).generation == 3
     assert opened(filled).get("user/eve") == b"6"
-    assert restore(target, filled, {}, os.urandom, verify_only=False).generation == 5
+    assert restore(target, Places(filled), {}, os.urandom, verify_only=False).generation == 5
     assert content(opened(filled)) == FILLED
     assert not (filled / "sessions.sqlite").exists()
     assert (filled / "audit.log").read_bytes() == b"one\ntwo\n"
@@ -202,22 +201,22 @@ def test_a_backup_is_restored_over_what_came_after(filled: Path, tmp_path: Path)
 
 def test_a_backup_goes_to_another_machine_with_its_key_only(filled: Path, tmp_path: Path) -> None:
     target, other = tmp_path / "b.tar.gz", tmp_path / "other"
-    backup(filled, target, {}, os.urandom)
+    backup(Places(filled), target, {}, os.urandom)
     key = (filled / server_key.FILE).read_text()
     with pytest.raises(UserError, match="no key"):
-        restore(target, other, {}, os.urandom, verify_only=False)
+        restore(target, Places(other), {}, os.urandom, verify_only=False)
     with pytest.raises(UserError, match="is sealed with the key"):
-        restore(target, other, {"SERVER_KEY": KEY_A}, os.urandom, verify_only=False)
+        restore(target, Places(other), {"SERVER_KEY": KEY_A}, os.urandom, verify_only=False)
     assert not list(other.glob("vault*"))
-    restore(target, other, {"SERVER_KEY": key}, os.urandom, verify_only=False)
+    restore(target, Places(other), {"SERVER_KEY": key}, os.urandom, verify_only=False)
     assert content(opened(other, SERVER_KEY=key)) == FILLED
 
 
 def test_another_audit_log_is_kept_aside(filled: Path, tmp_path: Path) -> None:
     (filled / "audit.log").write_bytes(b"one\n")
-    backup(filled, tmp_path / "b.tar.gz", {}, os.urandom)
+    backup(Places(filled), tmp_path / "b.tar.gz", {}, os.urandom)
     (filled / "audit.log").write_bytes(b"other\n")
-    restore(tmp_path / "b.tar.gz", filled, {}, os.urandom, verify_only=False)
+    restore(tmp_path / "b.tar.gz", Places(filled), {}, os.urandom, verify_only=False)
     assert (filled / "audit.log").read_bytes() == b"one\n"
     assert (filled / "audit.log.before-restore").read_bytes() == b"other\n"
 
@@ -227,7 +226,7 @@ def test_a_vault_alone_begins_a_new_audit_log(tmp_path: Path) -> None:
     vault_here = opened(first)
     Audit(first, vault_here, lambda: "now", os.urandom).change("a", "b", {"user/a": b"1"})
     environ = {"SERVER_KEY": (first / server_key.FILE).read_text()}
-    restore(first / vault.FILE, other, environ, os.urandom, verify_only=False)
+    restore(first / vault.FILE, Places(other), environ, os.urandom, verify_only=False)
     assert Audit(other, opened(other, **environ), lambda: "now", os.urandom).head.count == 0
 
 
@@ -235,7 +234,7 @@ def test_an_older_vault_is_taken_when_that_is_meant(filled: Path, tmp_path: Path
     older = tmp_path / "older"
     shutil.copy(filled / vault.FILE, older)
     opened(filled).commit({"user/alice": b"5"})
-    restore(older, filled, {}, os.urandom, verify_only=False)
+    restore(older, Places(filled), {}, os.urandom, verify_only=False)
     assert content(opened(filled)) == FILLED
     assert opened(filled).generation == 5
 
@@ -243,7 +242,7 @@ def test_an_older_vault_is_taken_when_that_is_meant(filled: Path, tmp_path: Path
 def test_a_damaged_backup_is_refused_or_gives_back_all_of_it(filled: Path, tmp_path: Path) -> None:
     (filled / "audit.log").write_bytes(b"one\n")
     target = tmp_path / "b.tar.gz"
-    backup(filled, target, {}, os.urandom)
+    backup(Places(filled), target, {}, os.urandom)
     whole, refusals = target.read_bytes(), 0
     opened(filled).commit({"user/eve": b"6"})
     after = content(opened(filled))
@@ -251,7 +250,7 @@ def test_a_damaged_backup_is_refused_or_gives_back_all_of_it(filled: Path, tmp_p
         for damaged in (whole[:place], whole[:place] + bytes([whole[place] ^ 16]) + whole[place + 1 :]):
             target.write_bytes(damaged)
             try:
-                restore(target, filled, {}, os.urandom, verify_only=False)
+                restore(target, Places(filled), {}, os.urandom, verify_only=False)
             except UserError:
                 refusals += 1
                 assert content(opened(filled)) == after
@@ -263,10 +262,10 @@ def test_a_damaged_backup_is_refused_or_gives_back_all_of_it(filled: Path, tmp_p
 
 def test_a_backup_of_nothing_is_refused(tmp_path: Path) -> None:
     for call in (
-        lambda: backup(tmp_path, tmp_path / "b", {}, os.urandom),
+        lambda: backup(Places(tmp_path), tmp_path / "b", {}, os.urandom),
         lambda: rotate_key(tmp_path, {}, os.urandom),
     ):
         with pytest.raises(UserError, match="holds no vault"):
             call()
     with pytest.raises(UserError, match="cannot read"):
-        restore(tmp_path / "none", tmp_path, {"SERVER_KEY": KEY_A}, os.urandom, verify_only=True)
+        restore(tmp_path / "none", Places(tmp_path), {"SERVER_KEY": KEY_A}, os.urandom, verify_only=True)
