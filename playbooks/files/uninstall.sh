@@ -28,6 +28,7 @@ rmdir /etc/caddy 2>/dev/null || true
 for place in /opt/hopmap /etc/hopmap /var/lib/hopmap /run/hopmap-*; do
   [ ! -e "$place" ] || { rm -rf "$place"; echo "$place"; }
 done
+rm -rf /run/systemd/system/hopmap-agent.service.d  # of a drain
 systemctl daemon-reload
 for part in $parts; do
   systemctl reset-failed "hopmap-$part.service" 2>/dev/null || true
