@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -106,17 +104,6 @@ def restore(source: Path, places: Places, environ: Mapping[str, str], random: Ra
     write_whole(places.manager / vault.FILE, sealing.seal_store(vault_keys, told.generation, records, random))
     write_whole(places.manager / vault.COUNTER, b"%d\n" % told.generation)
     return told
-
-
-def give_to_owners(places: Places) -> None:
-    """What root has written belongs to whose directory it is in, or the service could not open it."""
-    for place in (places.manager, places.gateway):
-        if place is None or os.geteuid() != 0:
-            continue
-        owner = place.stat()
-        for path in place.iterdir():
-            if path.lstat().st_uid != owner.st_uid and stat.S_ISREG(path.lstat().st_mode):
-                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _restore_orders(manifest: Mapping[str, Any], orders: bytes, state_dir: Path) -> str:

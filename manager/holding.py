@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,10 @@ _LOCK = "manager.lock"
 
 @contextlib.contextmanager
 def held(state_dir: Path) -> Iterator[None]:
-    """Hold it; the lock ends with the process, however it ends. What a killed write left behind is removed."""
+    """Hold it; the lock ends with the process, however it ends. What a killed write left behind is removed.
+
+    What root has written meanwhile belongs to whose directory it is afterwards, or the service could not open it.
+    """
     make_directory(state_dir)
     path = state_dir / _LOCK
     try:
@@ -30,6 +34,18 @@ def held(state_dir: Path) -> Iterator[None]:
             ) from error
         for left in state_dir.glob(".vault*.????????"):
             left.unlink(missing_ok=True)
-        yield
+        try:
+            yield
+        finally:
+            if os.geteuid() == 0:
+                _give_to_owner(state_dir)
     finally:
         os.close(descriptor)
+
+
+def _give_to_owner(directory: Path) -> None:
+    owner = directory.stat()
+    for path in directory.iterdir():
+        found = path.lstat()
+        if found.st_uid != owner.st_uid and stat.S_ISREG(found.st_mode):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

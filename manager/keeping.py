@@ -58,7 +58,6 @@ def _restore(flags: Parser, argv: list[str]) -> int:
         )
         if not given["verify"]:
             refuse_codes_until_now(places.manager, "restored", f"{given['file']}")
-            archive.give_to_owners(places)
     if given["verify"]:
         _say(f"{given['file']} is whole and opens with this key: write {told.generation}")
         _say_parts(told)

@@ -17,11 +17,12 @@ import pytest
 
 from hopmap.errors import UserError
 from hopmap.wire.control import OptOut
-from manager import archive, certificates, tarball, vault
+from manager import archive, certificates, keeping, tarball, vault
 from manager.archive import Places
 from manager.audit import Audit
 from manager.fleet.control import AFTER_LOSS, Steering
 from manager.fleet.core.orders import Change, Orders
+from manager.holding import held
 from manager.keys import KeyStore, Refused
 from manager.vault import open_vault
 
@@ -234,6 +235,15 @@ def test_parts_that_nobody_named_are_left_alone_and_told(house: House, other: Ho
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files of another user")
+@pytest.mark.parametrize("command", [["link", "alice"], ["rotate-key"]])
+def test_what_root_changes_belongs_to_the_service(house: House, command: list[str]) -> None:
+    house.order(STOP)
+    os.chown(house.places.manager, 64_011, 64_011)
+    assert keeping.run([*command, f"--state-dir={house.places.manager}"]) == 0
+    assert {path.stat().st_uid for path in house.places.manager.iterdir()} == {64_011}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files of another user")
 def test_what_root_puts_back_belongs_to_the_services(house: House, other: House) -> None:
     house.order(STOP)
     house.keys().ensure("attic")
@@ -245,8 +255,8 @@ def test_what_root_puts_back_belongs_to_the_services(house: House, other: House)
     users = {other.places.manager: 64_011, other.places.gateway: 64_012, other.places.front: 64_013}
     for place, user in users.items():
         os.chown(place, user, user)
-    other.restore(source)
-    archive.give_to_owners(other.places)
+    with held(other.places.manager), held(other.places.gateway):
+        other.restore(source)
     for place, user in users.items():
         assert {path.stat().st_uid for path in place.rglob("*")} == {user}
 
