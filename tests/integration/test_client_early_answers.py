@@ -104,7 +104,7 @@ def test_a_gzipped_answer_is_unpacked(serve: Serve) -> None:
     ("body", "said"),
     [
         (b"no gzip at all", "broken gzip"),
-        (gzip.compress(b"hello")[:-9], "half of a gzip"),
+        (gzip.compress(b"hello", mtime=0)[:-9], "half of a gzip"),
         (gzip.compress(bytes(1 << 20)), "more than 2000 bytes"),
     ],
 )
