@@ -51,7 +51,7 @@ class ManagerSettings:
     failover_seconds: float = setting(20.0, "how often each of them looks who leads", low=1, high=300)
     failover_misses: int = setting(4, "looks in vain in a row after which a leader is gone", low=2, high=100)
     internet_checks: tuple[str, ...] = setting(
-        ("www.dy.fi:443", "acme-v02.api.letsencrypt.org:443", "deb.debian.org:443"),
+        ("www.dy.fi:443", "acme-v02.api.letsencrypt.org:443", "www.iana.org:443"),
         "places (HOST:PORT) that take a connection while this machine is on the internet; two of them are enough",
     )
     sign_in: str = setting(
