@@ -24,6 +24,8 @@ nc netcat-openbsd
 ssh openssh-client
 caddy caddy
 pebble pebble
+openssl openssl
+curl curl
 LIST
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

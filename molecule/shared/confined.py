@@ -75,7 +75,8 @@ def attempt_all() -> list[str]:
 
 def in_place_of(unit: str) -> str:
     """What this file prints under the hardening of a unit, from a copy with another name and state."""
-    text = Path(f"/etc/systemd/system/{unit}.service").read_text(encoding="utf-8")
+    asked = subprocess.run(["systemctl", "cat", unit], check=True, capture_output=True, text=True)
+    text = asked.stdout  # with its drop-ins
     text = re.sub(r"(?m)^(Restart|WatchdogSec|NotifyAccess|ReadWritePaths)=.*\n", "", text)
     text = re.sub(r"(?m)^Type=.*$", "Type=oneshot", text)
     text = re.sub(r"(?m)^(State|Runtime)Directory=.*$", r"\1Directory=hopmap-try", text)
