@@ -20,6 +20,7 @@ LEFT_OUT = {
     "/var/log/journal": "the journal goes on",
     "/var/log/apt": "apt tells what it did",
     "/var/log/dpkg.log": "dpkg tells what it did",
+    "/var/lib/dpkg/status-old": "what dpkg keeps of the time before its last change",
     "/var/log/wtmp": "who logged in, and when it was booted",
     "/var/log/wtmp.db": "who logged in, and when it was booted",
     "/var/log/lastlog": "who logged in",
