@@ -4,6 +4,7 @@ waitress runs with poll and a bound on its connections: by default it dies past 
 and starves with 100 idle clients. Where a service faces a network, a front proxy stands before it.
 """
 
+import contextlib
 import ipaddress
 import logging
 import signal
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _GRACE_SECONDS = 8.0
+_END_SECONDS = 0.5  # for threads that do nothing any more; one that hangs is left behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,10 @@ class Listener:
     ) -> None:
         self.address = address
         proxy = {"trusted_proxy": "localhost", "trusted_proxy_count": 1, "trusted_proxy_headers": "x-forwarded-for"}
+        self._open: dict[int, object] = {}  # by descriptor, as waitress keeps them
         self._server = waitress.server.create_server(
             app,
+            map=self._open,
             sockets=[_bind(address)],
             _dispatcher=channel.Pool(bounds.threads, direct),
             connection_limit=bounds.connections,
@@ -132,6 +136,20 @@ class Listener:
         """Whether an answer is being made or is still on its way out."""
         connections = list(self._server.active_channels.values())
         return any(one.requests or one.total_outbufs_len for one in connections)
+
+    def close(self) -> None:
+        """Cut what is still open, and end the threads; for one that was started."""
+        server = self._server
+        with contextlib.suppress(OSError):  # another thread's pull was enough: cut already
+            server.trigger.pull_trigger(self._cut)
+        self._thread.join(_END_SECONDS)
+        server.task_dispatcher.shutdown(timeout=_END_SECONDS)
+        _remove_socket(self.address)
+
+    def _cut(self) -> None:
+        for connection in list(self._server.active_channels.values()):
+            connection.handle_close()
+        waitress.wasyncore.close_all(self._open, ignore_all=True)
 
     def stop_accepting(self) -> None:
         """Take no more connections; those that are open go on."""
@@ -162,6 +180,8 @@ def run(
     deadline = time.monotonic() + _GRACE_SECONDS
     while any(listener.busy() for listener in listeners) and time.monotonic() < deadline:
         time.sleep(0.02)
+    for listener in listeners:
+        listener.close()
     close()
     event(_log, logging.INFO, "stopped")
     return 0

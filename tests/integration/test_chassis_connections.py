@@ -55,6 +55,7 @@ def served() -> Iterator[Served]:
     yield made
     made.go_on.set()
     made.listener.stop_accepting()
+    made.listener.close()
 
 
 def answer(reading: Any) -> tuple[int, dict[str, str], bytes]:
@@ -127,3 +128,13 @@ def test_a_client_that_has_gone_harms_nobody(served: Served) -> None:
         served.say(b"GET /now?1 HTTP/1.1\r\n\r\n" * 50).close()
     with served.say(b"GET /now?2 HTTP/1.1\r\n\r\n") as asking:
         assert answer(asking.makefile("rb"))[2] == b"now 2 "
+
+
+def test_closed_it_leaves_no_connection_and_no_thread() -> None:
+    before = set(threading.enumerate())
+    served = Served()
+    with served.say(b"GET /other HTTP/1.1\r\n\r\n") as asking, asking.makefile("rb") as reading:
+        assert answer(reading)[2] == b"/other"
+        served.listener.close()
+        assert reading.read() == b""
+    assert set(threading.enumerate()) <= before

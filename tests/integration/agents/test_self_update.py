@@ -152,6 +152,7 @@ class Place:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(10)
+        self.gateway.close()
         self.behind.stop()
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Self
 
 from hopmap.client import Client, Endpoint, Response
 from hopmap.wire.control import MAX_AGENT_BYTES
@@ -137,10 +138,29 @@ class Gateway:
             ),
         }
         self.url, self.own = (f"unix://{folder}/{name}" for name in apps)
+        self._listeners: list[listen.Listener] = []
         for name, app in apps.items():
             largest = 1_000_000 if name == "g.sock" else MAX_AGENT_BYTES
             bounds = listen.Bounds(threads=32, connections=1000, body_bytes=largest)
-            listen.Listener(app, listen.Address(unix=str(folder / name)), bounds, behind_proxy=name == "g.sock").start()
+            listener = listen.Listener(
+                app, listen.Address(unix=str(folder / name)), bounds, behind_proxy=name == "g.sock"
+            )
+            listener.start()
+            self._listeners.append(listener)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End its threads and close its files."""
+        for listener in self._listeners:
+            listener.close()
+        for relay in (self.parts.inputs, self.parts.outputs):
+            relay.close()
+        self.keys.close()
 
     def call(
         self, method: str, path: str, key: str | None = None, body: bytes | None = None, **headers: str

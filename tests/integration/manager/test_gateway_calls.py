@@ -39,6 +39,7 @@ class Box:
 def box(tmp_path: Path) -> Iterator[Box]:
     made = Box(tmp_path)
     yield made
+    made.gateway.close()
     for one in made.behind:
         one.stop()
 
@@ -325,6 +326,7 @@ def test_a_key_may_make_so_many_calls(tmp_path: Path) -> None:
     assert [one.status for one in answers] == [200] * 5 + [429] * 2
     assert answers[-1].headers["retry-after"] == "1"
     assert gateway.call("GET", "/gateway/targets", other).status == 200
+    gateway.close()
     behind.stop()
 
 
@@ -356,6 +358,7 @@ def test_what_hangs_behind_takes_nothing_from_the_others(tmp_path: Path) -> None
         assert all(1 <= int(retry) <= 30 for _, _, retry in statuses)
         assert max(seconds for _, seconds, _ in statuses) < 15  # the time-out is 1 s; the rest is for a loaded machine
         assert served > 3
+    gateway.close()
     output.stop()
 
 
@@ -376,6 +379,7 @@ def test_a_node_comes_back_to_an_input_that_comes_back(tmp_path: Path) -> None:
         assert gateway.call("GET", "/gateway/targets", key).status == 200
         time.sleep(0.05)
     assert len(home.asked) >= 2
+    gateway.close()
     first.stop()
     second.stop()
 
@@ -395,6 +399,7 @@ def test_a_stop_gets_through_while_every_input_hangs(tmp_path: Path) -> None:
         for wrong in (b"", b"{", b'{"version":-1}', b"[" * 100_000):
             write_whole(gateway.control, wrong)
             assert gateway.call("GET", "/gateway/control", key).status == 503
+        gateway.close()
 
 
 WRONG_OWN = {

@@ -3,7 +3,7 @@
 import json
 import zipfile
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,8 +39,9 @@ class Still:
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Gateway:
-    return Gateway(tmp_path / "g", ["http://127.0.0.1:1"], ["http://127.0.0.1:1"])
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    with Gateway(tmp_path / "g", ["http://127.0.0.1:1"], ["http://127.0.0.1:1"]) as made:
+        yield made
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,9 @@ def one_file(version: str, *, without: str = "", says: str = '__version__ = "{}"
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Gateway:
-    return Gateway(tmp_path / "g", ["http://127.0.0.1:1"], ["http://127.0.0.1:1"])
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    with Gateway(tmp_path / "g", ["http://127.0.0.1:1"], ["http://127.0.0.1:1"]) as made:
+        yield made
 
 
 def test_what_is_published_is_what_an_agent_gets(

@@ -88,7 +88,7 @@ class Box:
 def box(tmp_path: Path) -> Iterator[Box]:
     made = Box(tmp_path)
     yield made
-    made.gateway.keys.close()
+    made.gateway.close()
     made.behind.stop()
 
 

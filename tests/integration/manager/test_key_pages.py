@@ -41,7 +41,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     yield Place(gateway, house, admin)
     house.fleet.close()
     house.door.sessions.close()
-    gateway.keys.close()
+    gateway.close()
     behind.stop()
 
 

@@ -47,7 +47,7 @@ class World:
     def close(self) -> None:
         self.house.fleet.close()
         self.house.door.sessions.close()
-        self.gateway.keys.close()
+        self.gateway.close()
 
     def browser(self, form: Form) -> Any:
         """Somebody who may send it now, and has the token of the form."""
