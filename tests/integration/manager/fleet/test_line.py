@@ -191,7 +191,7 @@ def test_a_token_goes_to_an_input_in_a_named_network(
 ) -> None:
     server = serve(saying(OK))
     here = ("127.0.0.1", server.port)
-    monkeypatch.setattr("manager.fleet.line._own", lambda to, deadline: socket.create_connection(here, 5))
+    monkeypatch.setattr("manager.fleet.line._own", lambda host, port, deadline: socket.create_connection(here, 5))
     to = Endpoint.parse("http://10.1.2.3:8080")
     Line(read_networks(["10.1.0.0/16"])).request(to, "GET", "/control", token="t" * 16)
     assert b"Authorization: Bearer tttttttttttttttt" in server.requests[0]
