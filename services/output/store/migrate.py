@@ -14,8 +14,8 @@ _MOST_LOG_PAGES = 8_000  # 33 MB: so long it is folded elsewhere, beyond that by
 def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
     """A connection that may write, in WAL mode; transactions are begun and ended by us."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    connection.execute(f"PRAGMA synchronous = {synchronous}")  # first: a new file's change to WAL would fsync
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA cache_size = -16384")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_MOST_LOG_PAGES}")
     return connection
