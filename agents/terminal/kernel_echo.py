@@ -12,7 +12,7 @@ from icmplib import (
 )
 
 from agents.core.flow import contact_bytes
-from agents.terminal.ping import Echo
+from agents.terminal.echo import Echo
 from hopmap import addresses
 from hopmap.errors import UserError, one_line
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from agents.core.reply import ECHO_REPLY, TIME_EXCEEDED
+from agents.terminal.echo import Echo, ask_with
 from agents.terminal.options import Rounds, Target
-from agents.terminal.ping import Echo, Host, ask_with, ping
+from agents.terminal.ping import Host, ping
 from agents.terminal.prober import NS, Prober
 from agents.terminal.route import Route
 from agents.terminal.trace import one_round
