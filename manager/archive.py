@@ -11,7 +11,7 @@ from typing import Any
 from hopmap import __version__
 from hopmap.errors import UserError
 from hopmap.identity import make_directory, write_whole
-from manager import audit, certificates, database, keys, server_key, tarball, vault
+from manager import audit, certificates, database, key_file, server_key, tarball, vault
 from manager.core import sealing
 from manager.core.sealing import Keys, Random, Sealed
 from manager.fleet import control_store
@@ -21,7 +21,7 @@ from manager.vault import Vault
 FORMAT = 2  # 1 had vault and audit log alone
 SESSIONS = "sessions.sqlite"
 _MANIFEST = "manifest.json"
-_GATEWAY_KEYS, _CERTIFICATES = f"gateway/{keys.FILE}", "certificates.sealed"
+_GATEWAY_KEYS, _CERTIFICATES = f"gateway/{key_file.FILE}", "certificates.sealed"
 _KEPT = (vault.FILE, audit.FILE, control_store.FILE, _GATEWAY_KEYS, _CERTIFICATES)
 _WRAPPED_BYTES = 60  # a nonce, a key and a tag of AES-256-GCM
 
@@ -116,10 +116,10 @@ def _restore_orders(manifest: Mapping[str, Any], orders: bytes, state_dir: Path)
 def _restore_keys(content: bytes, gateway: Path | None) -> str:
     if gateway is None:
         return "left alone: name the gateway's directory with --gateway-state-dir"
-    if (gateway / keys.FILE).exists():
+    if (gateway / key_file.FILE).exists():
         return "they are there, and stay: move them away first to have those of the backup"
     make_directory(gateway)
-    database.replace(gateway / keys.FILE, content)
+    database.replace(gateway / key_file.FILE, content)
     return "put back"
 
 
@@ -151,9 +151,9 @@ def _orders(state_dir: Path) -> tuple[dict[str, bytes], int]:
 def _of_gateway(gateway: Path | None) -> dict[str, bytes]:
     if gateway is None:
         return {}
-    if not (gateway / keys.FILE).exists():
+    if not (gateway / key_file.FILE).exists():
         raise UserError(f"{gateway} holds no keys of a gateway: name its directory with --gateway-state-dir")
-    with closing(database.copied(gateway / keys.FILE)) as copy:
+    with closing(database.copied(gateway / key_file.FILE)) as copy:
         return {_GATEWAY_KEYS: copy.serialize()}
 
 

@@ -20,6 +20,7 @@ from manager.core.front import PAGES_BYTES
 from manager.dyfi.opening import open_updater
 from manager.failover.calls import PeerCalls
 from manager.failover.roles import open_watcher, take_turns
+from manager.failover.side import Lone, Side
 from manager.failover.standby import FailoverMetrics
 from manager.failover.watcher import Watcher
 from manager.fleet.metrics import FleetMetrics
@@ -91,6 +92,8 @@ def _serve(settings: ManagerSettings, where: list[listen.Address], watcher: Watc
     if updater is not None:
         service.registry.register(updater)
         parts.append(updater)
+    if watcher is None and settings.gateway:
+        parts.append(Lone(Side(state_dir, settings.gateway)))
     if watcher is not None and updater is not None:
         PeerCalls(watcher).install(app)
         service.registry.register(FailoverMetrics(watcher))

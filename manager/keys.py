@@ -1,30 +1,21 @@
 """The API keys and enrolment tokens of a gateway, as digests in a SQLite file of which it is the only writer."""
 
-import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from hopmap.errors import UserError
 from hopmap.wire import api_key
 from hopmap.wire.decode import WireError
-from manager.core import api_keys
+from manager.core import api_keys, place
 from manager.core.api_keys import DAY, Fault, Key
-from manager.database import Transaction, opened
+from manager.core.place import Place
+from manager.key_file import KeyFile, Token
 
-FILE = "keys.sqlite"
-_ADVICE = "bring a backup back, or move it away to begin anew"
 MOST_KEYS = 50_000
 MOST_TOKENS = 10_000
 _USED_SECONDS = 60.0
 _FORGOTTEN_AFTER = 90 * DAY
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, node TEXT NOT NULL, digest BLOB NOT NULL, scopes TEXT NOT NULL,
-  made REAL NOT NULL, expires REAL NOT NULL, ended REAL, used REAL NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS tokens (id TEXT PRIMARY KEY, digest BLOB NOT NULL, node TEXT, expires REAL NOT NULL) STRICT;
-"""
 
 
 class Refused(Exception):
@@ -53,15 +44,6 @@ class Terms:
     scopes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """An enrolment token that nobody has used yet, without its secret; no node: it is for any."""
-
-    id: str
-    node: str | None
-    expires: float
-
-
 class KeyStore:
     """All keys, in memory for looking up and on disk before they are told. `now` gives seconds since 1970."""
 
@@ -73,14 +55,15 @@ class KeyStore:
         self._of_node: dict[str, list[str]] = {}
         self._used: dict[str, float] = {}
         self._used_written = now()
-        path = directory / FILE
-        self._database = opened(path, _SCHEMA, _ADVICE)
-        try:
-            rows = self._database.execute("SELECT id,node,digest,scopes,made,expires,ended,used FROM keys").fetchall()
-        except sqlite3.Error as error:
-            raise UserError(f"cannot use {path}: {error}; {_ADVICE}") from error
-        for row in rows:
-            self._remember(_read(row))
+        self._file = KeyFile(directory)
+        self.changes = 0  # grows with all that is changed on disk
+        for key in self._file.keys:
+            self._remember(key)
+
+    @property
+    def place(self) -> Place:
+        """Where this gateway is among those of several managers."""
+        return self._file.place
 
     def ensure(self, node: str, terms: Terms = Terms()) -> str | None:
         """A new key when the node has none that lasts; None when it has."""
@@ -141,26 +124,56 @@ class KeyStore:
         """An enrolment token for one node, or for any one. OSError of the disk, Full."""
         with self._lock:
             text, now = api_key.new_token(self._random), self._now()
-            with Transaction(self._database, FILE) as database:
-                database.execute("DELETE FROM tokens WHERE expires <= ?", (now,))
-                if database.execute("SELECT count(*) FROM tokens").fetchone()[0] >= MOST_TOKENS:
-                    raise Full(f"{MOST_TOKENS} enrolment tokens wait to be used: no more are made")
-                row = (api_key.read_token(text), api_keys.digest(text), node, now + life)
-                database.execute("INSERT INTO tokens VALUES (?,?,?,?)", row)
+            token = Token(api_key.read_token(text), api_keys.digest(text), node, now + life)
+            if not self._file.add(token, now, MOST_TOKENS):
+                raise Full(f"{MOST_TOKENS} enrolment tokens wait to be used: no more are made")
+            self.changes += 1
             return text
 
-    def tokens(self) -> list[Waiting]:
+    def tokens(self) -> list[Token]:
         """The enrolment tokens that wait to be used, those that end first before the others."""
         with self._lock:
-            rows = self._database.execute(
-                "SELECT id,node,expires FROM tokens WHERE expires > ? ORDER BY expires", (self._now(),)
-            ).fetchall()
-        return [Waiting(*row) for row in rows]
+            return self._file.tokens(self._now())
 
     def drop_token(self, token_id: str) -> bool:
         """A token opens nothing any more; whether there was one. OSError of the disk."""
-        with self._lock, Transaction(self._database, FILE) as database:
-            return bool(database.execute("DELETE FROM tokens WHERE id=?", (token_id,)).rowcount)
+        with self._lock:
+            self.changes += 1
+            return self._file.drop(token_id)
+
+    def move(self, wanted: Place) -> bool:
+        """The manager here leads now, or stands by; False when a later epoch is known. OSError of the disk."""
+        with self._lock:
+            if not place.may_become(self.place, wanted):
+                return False
+            if wanted != self.place:
+                self._file.move(wanted)
+                self.changes += 1
+            return True
+
+    def copied(self) -> tuple[tuple[Key, ...], tuple[Token, ...]]:
+        """All keys and tokens at one moment, each by age."""
+        with self._lock:
+            keys = sorted(map(self._with_use, self._keys.values()), key=lambda key: (key.made, key.id))
+            return tuple(keys), tuple(self._file.tokens(self._now()))
+
+    def take(self, epoch: int, keys: Sequence[Key], tokens: Sequence[Token]) -> list[Key] | None:
+        """Keep the keys and tokens of who leads in that epoch, and no others; None when those here are later ones.
+
+        The live keys that nobody told the leader of, and that are gone now. OSError of the disk.
+        """
+        with self._lock:
+            if not place.takes(self.place, epoch):
+                return None
+            mine, told, now = self._keys, {one.id for one in keys}, self._now()
+            lost = [key for key in mine.values() if key.lives(now) and key.id not in told]
+            fresh = [replace(one, used=max(one.used, mine[one.id].used)) if one.id in mine else one for one in keys]
+            self._file.replace(fresh, tokens, Place(epoch, leads=False))
+            self.changes += 1
+            self._keys, self._of_node = {}, {}
+            for key in fresh:
+                self._remember(key)
+            return lost
 
     def enrol(self, token: str, node: str, terms: Terms = Terms()) -> str:
         """A new node's key for a token, which is spent with it; Refused, and ValueError for a node that has a key."""
@@ -169,11 +182,11 @@ class KeyStore:
         except WireError as error:
             raise Refused(Fault.UNKNOWN, str(error)) from error
         with self._lock:
-            row = self._database.execute("SELECT digest,node,expires FROM tokens WHERE id=?", (token_id,)).fetchone()
-            if row is None or row[0] != api_keys.digest(token) or row[2] <= self._now():
+            found = self._file.token(token_id)
+            if found is None or found.digest != api_keys.digest(token) or found.expires <= self._now():
                 told = "this enrolment token is unknown, spent or expired: ask for another (hopmap manager enrol-token)"
                 raise Refused(Fault.UNKNOWN, told)
-            if row[1] not in {None, node}:
+            if found.node not in {None, node}:
                 raise Refused(
                     Fault.SCOPE, "this enrolment token is for another node: enrol under that name, or ask for another"
                 )
@@ -186,7 +199,7 @@ class KeyStore:
         """Keep what is in memory alone."""
         with self._lock:
             self.write_use()
-            self._database.close()
+            self._file.close()
 
     def _made(self, node: str, terms: Terms, spent: str = "") -> str:
         now = self._now()
@@ -216,29 +229,17 @@ class KeyStore:
         gone = [key for key in self._keys.values() if (key.ended or key.expires) < now - _FORGOTTEN_AFTER]
         if not gone:
             return
-        with Transaction(self._database, FILE) as database:
-            database.executemany("DELETE FROM keys WHERE id=?", [(key.id,) for key in gone])
+        self._file.forget(key.id for key in gone)
         for key in gone:
             del self._keys[key.id]
             self._of_node[key.node].remove(key.id)
 
     def _write(self, keys: Iterable[Key], spent: str = "") -> None:
         written = list(keys)
-        rows = [
-            (key.id, key.node, key.digest, ",".join(key.scopes), key.made, key.expires, key.ended, key.used)
-            for key in written
-        ]
-        with Transaction(self._database, FILE) as database:
-            database.executemany("INSERT OR REPLACE INTO keys VALUES (?,?,?,?,?,?,?,?)", rows)
-            if spent:
-                database.execute("DELETE FROM tokens WHERE id=?", (spent,))
+        self._file.write(written, spent)
+        self.changes += 1
         for key in written:
             self._remember(key)
-
-
-def _read(row: tuple[Any, ...]) -> Key:
-    key_id, node, digest, scopes, *times = row
-    return Key(key_id, node, digest, tuple(scopes.split(",")), *times)
 
 
 def _told(fault: Fault, scope: str) -> str:

@@ -6,7 +6,7 @@ import bottle
 
 from manager.auth.gate import PUBLIC
 from manager.failover.core.word import NotGenuine
-from manager.failover.internet import HEADER, PATH, STATE_PATH
+from manager.failover.internet import HEADER, PATH, PROGRAM_PATH, STATE_PATH
 from manager.failover.watcher import Watcher
 from services.chassis import auth
 from services.chassis.app import JSON
@@ -23,6 +23,7 @@ class PeerCalls:
         """Its calls."""
         app.get(PATH, scope=auth.OPEN, role=PUBLIC)(self.peer)
         app.get(STATE_PATH, scope=auth.OPEN, role=PUBLIC)(self.state)
+        app.get(f"{PROGRAM_PATH}/<sha256:re:[0-9a-f]{{64}}>", scope=auth.OPEN, role=PUBLIC)(self.program)
 
     def peer(self) -> bottle.HTTPResponse:
         try:
@@ -38,8 +39,21 @@ class PeerCalls:
             raise _refused(error) from error
         if sealed is None:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not_leading", "another manager leads")
-        headers = {"Content-Type": "application/octet-stream", "Cache-Control": "no-store"}
-        return bottle.HTTPResponse(sealed, HTTPStatus.OK, headers)
+        return _bytes(sealed)
+
+    def program(self, sha256: str) -> bottle.HTTPResponse:
+        try:
+            content = self._watcher.program(_question(), sha256)
+        except NotGenuine as error:
+            raise _refused(error) from error
+        if content is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "not_found", "no agent of that SHA-256 is at the gateway here")
+        return _bytes(content)
+
+
+def _bytes(content: bytes) -> bottle.HTTPResponse:
+    headers = {"Content-Type": "application/octet-stream", "Cache-Control": "no-store"}
+    return bottle.HTTPResponse(content, HTTPStatus.OK, headers)
 
 
 def _question() -> bytes:

@@ -11,30 +11,38 @@ from manager.core.sealing import Unsealable
 from manager.failover import replica
 from manager.failover.core.word import Word
 from manager.failover.internet import Peers
+from manager.failover.side import Side
 
 _log = logging.getLogger(__name__)
 
 
 class Copies:
-    """`front` is the storage of the TLS front, whose certificates are put in place at once."""
+    """`front` is the storage of the TLS front, whose certificates are put in place at once; `side` is the gateway."""
 
-    def __init__(self, state_dir: Path, key: bytes, front: Path) -> None:
-        self._state_dir, self._key, self._front = state_dir, key, front
+    def __init__(self, state_dir: Path, key: bytes, front: Path, side: Side) -> None:
+        self._state_dir, self._key, self._front, self.side = state_dir, key, front, side
         self.state: Callable[[], dict[str, bytes]] | None = None  # of this manager while it leads
         self.version = ""
 
     def look(self) -> None:
         """See whether the own state is another now. OSError when it can't be read."""
-        if self.state is None:
-            return
         try:
-            self.version = replica.version(self.state())
+            files = self._gathered()
         except UserError as error:
             raise OSError(str(error)) from error
+        if files is not None:
+            self.version = replica.version(files)
 
     def sealed(self) -> bytes | None:
         """The own state, for another manager; None while this one does not lead."""
-        return None if self.state is None else replica.sealed(self._key, self.state(), os.urandom)
+        files = self._gathered()
+        return None if files is None else replica.sealed(self._key, files, os.urandom)
+
+    def _gathered(self) -> dict[str, bytes] | None:
+        if self.state is None:
+            return None
+        given = self.side.content()
+        return self.state() | ({} if given is None else {replica.GATEWAY: given})
 
     def forget(self) -> None:
         """This manager leads no more."""
@@ -52,4 +60,6 @@ class Copies:
             event(_log, logging.WARNING, "replica_not_taken", why=error)
             return
         replica.keep(self._state_dir, content)
+        if replica.GATEWAY in files:
+            self.side.keep(files[replica.GATEWAY])
         self.version = replica.version(files)

@@ -13,7 +13,7 @@ from manager.fleet.core.destination import Refused
 from manager.fleet.line import Line, Silent
 
 HEADER = "X-Hopmap-Peer"
-PATH, STATE_PATH = "/peer", "/peer/state"
+PATH, STATE_PATH, PROGRAM_PATH = "/peer", "/peer/state", "/peer/agent"
 _LARGEST = 256 << 20
 
 
@@ -44,6 +44,10 @@ class Peers:
     def state(self, address: str, mine: Word) -> bytes:
         """The sealed state of the leader there; empty when it gives none."""
         return self._get(address, STATE_PATH, words.said(self._key, words.ASK, "state", mine), 60.0)
+
+    def program(self, address: str, mine: Word, sha256: str) -> bytes:
+        """A file of an agent from the leader there; empty when it gives none."""
+        return self._get(address, f"{PROGRAM_PATH}/{sha256}", words.said(self._key, words.ASK, sha256, mine), 30.0)
 
     def _get(self, address: str, path: str, question: bytes, seconds: float) -> bytes:
         headers = {HEADER: question.decode()}

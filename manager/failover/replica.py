@@ -1,6 +1,6 @@
 """A leader's state as one sealed value, which managers that stand by keep, and put in place when they take over.
 
-In it: vault and audit log, orders, sessions, and the TLS front's keys and certificates.
+In it: vault and audit log, orders, sessions, what the gateway has to give, and the TLS front's keys and certificates.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from manager.vault import Vault
 FILE = "replica"
 _PURPOSE = b"replica 1"
 _DATABASES = (control_store.FILE, session_store.FILE)
+GATEWAY = "gateway.json"
 _FRONT = "front.tar.gz"
 
 

@@ -13,6 +13,7 @@ from manager.failover import replica, standby
 from manager.failover.core.watch import Rules
 from manager.failover.front import FrontControl
 from manager.failover.internet import Peers
+from manager.failover.side import Side
 from manager.failover.surroundings import Surroundings
 from manager.failover.watcher import Watcher
 from manager.fleet.line import Line
@@ -46,6 +47,7 @@ def open_watcher(settings: ManagerSettings, environ: Mapping[str, str], random: 
             account,
             settings.internet_checks,
             FrontControl(settings.front()),
+            Side(state_dir, settings.gateway or ""),
         ),
     )
 
@@ -70,3 +72,4 @@ def take_over(settings: ManagerSettings, watcher: Watcher) -> None:
     around = watcher.around
     if replica.install(around.state_dir, around.key, around.front.storage):
         refuse_codes_until_now(Path(settings.state_dir), "taken_over", f"epoch {watcher.memory.epoch}", watcher.ahead)
+    watcher.serve_agents()

@@ -10,6 +10,7 @@ from manager.dyfi.account import Account
 from manager.dyfi.core.moment import Moment
 from manager.failover.front import FrontControl
 from manager.failover.internet import Peers
+from manager.failover.side import Side
 from manager.fleet.line import Line
 
 
@@ -24,5 +25,6 @@ class Surroundings:
     account: Account
     checks: tuple[str, ...]
     front: FrontControl
+    side: Side
     now: Callable[[], Moment] = moments.now
     chance: Callable[[], float] = random.random

@@ -33,7 +33,7 @@ class Watcher:
         self.rules, self.around = rules, around
         self.memory = memory.load(around.state_dir)
         self.ledger = Ledger(around.state_dir, around.now)
-        self.copies = Copies(around.state_dir, around.key, around.front.storage)
+        self.copies = Copies(around.state_dir, around.key, around.front.storage, around.side)
         self.standby = Standby()
         self.why = "it has just started"
         self.changed = threading.Event()  # the role is another now
@@ -112,7 +112,18 @@ class Watcher:
         words.heard(self.around.key, words.ASK, question[: words.LONGEST])
         return None if self.reign is None else self.copies.sealed()
 
+    def program(self, question: bytes, sha256: str) -> bytes | None:
+        """A file of an agent, for the gateway of a manager that stands by; None where there is none. NotGenuine."""
+        words.heard(self.around.key, words.ASK, question[: words.LONGEST])
+        return self.around.side.program(sha256)
+
     # Looks
+
+    def serve_agents(self) -> None:
+        """Have the gateway beside a manager that leads lead too, until the next looks at the latest."""
+        reign = self.reign
+        if reign is not None:
+            self.around.side.lead(reign.epoch, self.rules.lapse - elapsed(reign.confirmed, self.around.now()))
 
     def round(self) -> None:
         """One look, and what follows from it."""
@@ -160,10 +171,13 @@ class Watcher:
             if self.memory != before:
                 memory.keep(self.around.state_dir, self.memory)
         self.around.front.tell(leads=False)
+        leader, at = self.standby.leader, look.name[0] if look.name else ""
         if self.standby.since is None:
-            self.why = "the leader was heard" if self.standby.leader else "it looks for a leader"
-            if self.standby.leader is not None and look.name:
-                self.copies.fetch(self.around.peers, look.name[0], self.word(), self.standby.leader)
+            self.why = "the leader was heard" if leader else "it looks for a leader"
+            if leader is not None and at:
+                self.copies.fetch(self.around.peers, at, self.word(), leader)
+        self.around.side.follow(self.memory.epoch, lambda sha256: self.around.peers.program(at, self.word(), sha256))
+        if self.standby.since is None:
             return
         own, online = accounts.own_address(self.around.line, self.around.account), self._online(2)
         if own and online:
@@ -203,6 +217,7 @@ class Watcher:
                 return
             self.memory = replace(self.memory, confirmed=self.reign.confirmed)
             self._remember()
+        self.serve_agents()
         self.around.front.tell(leads=True)
         self.copies.look()
         if self._since is not None and elapsed(self._since, look.at) < _NOTICE_SECONDS:

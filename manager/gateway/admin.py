@@ -15,9 +15,13 @@ from hopmap.errors import UserError
 from hopmap.wire import decode
 from hopmap.wire.control import MAX_AGENT_BYTES
 from manager.core.api_keys import DAY, SCOPES, Key
+from manager.core.place import Place
+from manager.gateway.among import AmongSeveral
+from manager.gateway.copies import Standing
 from manager.gateway.heartbeats import Heartbeats
 from manager.gateway.programs import Programs
-from manager.keys import MOST_KEYS, Full, KeyStore, Terms
+from manager.gateway.refusals import kept, later_epoch
+from manager.keys import MOST_KEYS, KeyStore, Terms
 from services.chassis import auth, body
 from services.chassis.app import Service, answer, make_app
 from services.chassis.problem import Problem, bad_request
@@ -40,6 +44,7 @@ class Inside:
     keys: KeyStore
     heartbeats: Heartbeats
     programs: Programs
+    standing: Standing
     tell: Told
     now: Callable[[], float]
 
@@ -58,30 +63,47 @@ def admin_app(service: Service, inside: Inside) -> bottle.Bottle:
     app.get("/nodes", scope=auth.OPEN, callback=calls.nodes)
     app.get("/agents", scope=auth.OPEN, callback=programs.listed)
     app.post("/agents", scope=auth.OPEN, callback=programs.publish)
+    app.get("/agents/<sha256>", scope=auth.OPEN, callback=programs.read)
+    AmongSeveral(inside).install(app)
     return app
 
 
 class _Programs:
     def __init__(self, inside: Inside) -> None:
-        self._programs, self._tell = inside.programs, inside.tell
+        self._inside, self._programs = inside, inside.programs
 
     def listed(self) -> bottle.HTTPResponse:
-        return answer({"agents": [one._asdict() for one in _kept(self._programs.listed)]})
+        return answer({"agents": [one._asdict() for one in kept(self._programs.listed)]})
+
+    def read(self, sha256: str) -> bottle.HTTPResponse:
+        content = kept(lambda: self._programs.read(sha256))
+        if content is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "not_found", "no agent of that SHA-256 is published here")
+        return bottle.HTTPResponse(content, HTTPStatus.OK, {"Content-Type": "application/zip"})
 
     def publish(self) -> bottle.HTTPResponse:
+        self._check_who()
         content = body.read(MAX_AGENT_BYTES, MAX_AGENT_BYTES)
         try:
-            program, changed = _kept(lambda: self._programs.publish(content))
+            program, changed = kept(lambda: self._programs.publish(content))
         except UserError as error:
             raise bad_request(f"the file: {error}") from error
         if changed:
-            self._tell("agent_published", program.version, sha256=program.sha256)
+            self._inside.tell("agent_published", program.version, sha256=program.sha256)
         return answer({"changed": changed, "agent": program._asdict()})
+
+    def _check_who(self) -> None:
+        """With `epoch` it is a copy of what the leader's gateway has."""
+        epoch = whole(bottle.request.query.get("epoch"), "epoch", 1, decode.MAX_SEQUENCE, 0)
+        if not epoch:
+            self._inside.standing.check_changes()
+        elif self._inside.keys.place != Place(epoch, leads=False):
+            raise later_epoch(epoch)
 
 
 class _Calls:
     def __init__(self, inside: Inside) -> None:
-        self._keys = inside.keys
+        self._keys, self._standing = inside.keys, inside.standing
         self._heartbeats = inside.heartbeats
         self._tell = inside.tell
         self._now = inside.now
@@ -101,20 +123,22 @@ class _Calls:
         return self._made(self._keys.rotate)
 
     def revoke(self) -> bottle.HTTPResponse:
+        self._standing.check_changes()
         asked = _asked()
         node, key_id = _node(asked), asked.get("id")
         if key_id is not None:
             key_id = _id(key_id)
-        ended = _kept(lambda: self._keys.revoke(node, key_id))
+        ended = kept(lambda: self._keys.revoke(node, key_id))
         if ended:
             self._tell("apikey_revoked", node)
         return answer({"revoked": ended})
 
     def enrol_token(self) -> bottle.HTTPResponse:
+        self._standing.check_changes()
         asked = _asked()
         node = _node(asked) if asked.get("node") is not None else None
         life = decode.real(asked.get("hours", 24), "hours", 0.001, 24 * 30) * 3600
-        token = _kept(lambda: self._keys.new_token(node, life))
+        token = kept(lambda: self._keys.new_token(node, life))
         self._tell("enrol_token_made", node or "any")
         return answer({"token": token, "expires": moment(self._now() + life)})
 
@@ -123,8 +147,9 @@ class _Calls:
         return answer({"tokens": [{"id": one.id, "node": one.node, "expires": moment(one.expires)} for one in waiting]})
 
     def end_token(self) -> bottle.HTTPResponse:
+        self._standing.check_changes()
         token_id = _id(decode.required(_asked(), "id", ""))
-        ended = _kept(lambda: self._keys.drop_token(token_id))
+        ended = kept(lambda: self._keys.drop_token(token_id))
         if ended:
             self._tell("enrol_token_ended", "")
         return answer({"ended": ended})
@@ -133,9 +158,10 @@ class _Calls:
         return answer({"nodes": self._heartbeats.listed(self._now())})
 
     def _made(self, make: Callable[[str, Terms], str | None]) -> bottle.HTTPResponse:
+        self._standing.check_changes()
         asked = _asked()
         node, terms = _node(asked), _terms(asked)
-        text = _kept(lambda: make(node, terms))
+        text = kept(lambda: make(node, terms))
         if text is None:
             return answer({"changed": False})
         self._tell("apikey_made", node)
@@ -179,15 +205,6 @@ def _scope(value: object, where: str) -> str:
     if text not in SCOPES:
         raise decode.WireError(where, f"must be one of {', '.join(SCOPES)}")
     return text
-
-
-def _kept(change: Callable[[], Any]) -> Any:
-    try:
-        return change()
-    except Full as error:
-        raise Problem(HTTPStatus.CONFLICT, "full", str(error)) from error
-    except OSError as error:
-        raise Problem(HTTPStatus.INSUFFICIENT_STORAGE, "storage", f"nothing was changed: {error}") from error
 
 
 def _shown(key: Key, now: float) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from manager.core.allowance import Allowance
 from manager.core.api_keys import Fault, Key
 from manager.core.security_line import place
 from manager.gateway.admin import moment
+from manager.gateway.copies import Standing
 from manager.gateway.heartbeats import LONGEST, Heartbeats, read_heartbeat
 from manager.gateway.programs import Programs
 from manager.gateway.relay import Relay, refuse_head
@@ -49,6 +50,7 @@ class Parts:
     outputs: Relay
     log: SecurityLog
     programs: Programs
+    standing: Standing
     wall: Callable[[], float]
     standby: ControlFile | None = None
 
@@ -63,7 +65,8 @@ class Doorkeeper:
         self._failures = Allowance(_FAILURES_PER_SECOND, _FAILURES_AT_ONCE)
 
     def opened(self, scope: str) -> Key:
-        """The key of the current request; 401, 403 or 429."""
+        """The key of the current request; 401, 403, 429, or 503 where another gateway leads."""
+        self._parts.standing.check_calls()
         try:
             key = self._parts.keys.opened(bearer(), scope)
         except Refused as refused:
@@ -158,6 +161,7 @@ class _Calls:
         return answer({"node": key.node, "key_expires": moment(key.expires)})
 
     def enrol(self) -> bottle.HTTPResponse:
+        self._parts.standing.check_changes()
         self._door.allow_try()
         asked = decode.mapping(body.read_json(_ENROL_BYTES, _ENROL_BYTES), "the body")
         node = decode.name(decode.required(asked, "node", ""), "node")

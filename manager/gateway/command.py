@@ -12,9 +12,11 @@ from hopmap.errors import UserError
 from hopmap.identity import instance_id
 from hopmap.wire.control import MAX_AGENT_BYTES
 from hopmap.wire.service_info import ServiceInfo
+from manager.gateway import copies
 from manager.gateway.admin import Inside, admin_app
 from manager.gateway.app import Doorkeeper, Parts, gateway_app
 from manager.gateway.config import GatewaySettings
+from manager.gateway.copies import Standing
 from manager.gateway.heartbeats import Heartbeats
 from manager.gateway.metrics import GatewayMetrics
 from manager.gateway.programs import Programs
@@ -34,6 +36,7 @@ EXAMPLES = """\
 """
 ABOUT = "The way in for agents outside: targets, results, control, heartbeats, with a key for each node."
 _CONNECTIONS = 2_000
+_INSIDE = listen.Bounds(threads=2, connections=50, body_bytes=max(MAX_AGENT_BYTES, copies.LARGEST))
 
 
 def run(argv: list[str]) -> int:
@@ -51,13 +54,15 @@ def run(argv: list[str]) -> int:
 
 def _serve(settings: GatewaySettings, state_dir: Path, where: list[listen.Address], own: listen.Address) -> int:
     log = SecurityLog(Path(settings.log_file) if settings.log_file else None, _now_text)
+    keys = KeyStore(state_dir, time.time, os.urandom)
     parts = Parts(
-        KeyStore(state_dir, time.time, os.urandom),
+        keys,
         Heartbeats(),
         _relay(settings, "input", settings.inputs, "/"),
         _relay(settings, "output", settings.outputs, "/results"),
         log,
         Programs(state_dir / "agents"),
+        Standing(keys),
         time.time,
         ControlFile(Path(settings.control_file)) if settings.control_file else None,
     )
@@ -75,15 +80,15 @@ def _serve(settings: GatewaySettings, state_dir: Path, where: list[listen.Addres
     door = Doorkeeper(parts, settings.requests_per_second, settings.burst)
     outside = gateway_app(service, parts, door, max_body)
     tell = partial(log.event, "localhost")
-    inside = admin_app(service, Inside(parts.keys, parts.heartbeats, parts.programs, tell, parts.wall))
+    inside = admin_app(service, Inside(keys, parts.heartbeats, parts.programs, parts.standing, tell, parts.wall))
     bounds = listen.Bounds(threads=settings.threads, connections=_CONNECTIONS, body_bytes=max_body)
     listeners = [listen.Listener(outside, address, bounds, behind_proxy=True) for address in where]
-    listeners.append(listen.Listener(inside, own, listen.Bounds(threads=2, connections=50, body_bytes=MAX_AGENT_BYTES)))
+    listeners.append(listen.Listener(inside, own, _INSIDE))
 
     def close() -> None:
         for relay in relays:
             relay.close()
-        parts.keys.close()
+        keys.close()
 
     return listen.run(service, listeners, close)
 

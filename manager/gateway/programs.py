@@ -5,6 +5,7 @@ import io
 import re
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,6 +64,14 @@ class Programs:
             if program.sha256 == sha256:
                 return self._path(program).read_bytes()
         return None
+
+    def keep_only(self, wanted: Collection[str]) -> set[str]:
+        """Remove every file whose SHA-256 is not wanted; the SHA-256s that are there then. OSError as it comes."""
+        known = self.listed()
+        for program in known:
+            if program.sha256 not in wanted:
+                self._path(program).unlink(missing_ok=True)
+        return {program.sha256 for program in known if program.sha256 in wanted}
 
     def _path(self, program: Program) -> Path:
         return self._folder / f"{program.version}@{program.sha256}.pyz"

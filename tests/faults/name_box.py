@@ -127,7 +127,16 @@ class Net(Town):
         return self.visit(ask)
 
     def browser(self) -> "Browser":
-        return Browser(self, ssl.create_default_context(cadata=self.issuer))
+        return Browser(self)
+
+    def trusted(self) -> ssl.SSLContext:
+        """Who believes the authority of this internet alone."""
+        return ssl.create_default_context(cadata=self.issuer)
+
+    def connected(self) -> ssl.SSLSocket:
+        """A connection to whoever has the name, for a thread that visits. OSError when nobody is there."""
+        plain = socket.create_connection((self.dyfi.names[NAME], 443), 5)
+        return self.trusted().wrap_socket(plain, server_hostname=NAME)
 
     def close(self) -> None:
         for daemon in self._daemons:
@@ -187,6 +196,7 @@ class Host:
         make_directory(self.state)
         self.front.mkdir()
         self.manager: Daemon | None = None
+        self.gateway: Daemon | None = None
         self.caddy: Daemon | None = None
 
     def has_led_for_an_hour(self) -> None:
@@ -206,10 +216,16 @@ class Host:
             "--dyfi-user=you@example.org", "--dyfi-url=https://www.dy.fi/nic/update",
             "--address-url=http://checkip.dy.fi/", f"--internet-checks={NET}:443", f"--internet-checks={NET}:14000",
             f"--inputs=http://{NET}:8080", f"--outputs={nowhere}",
+            f"--gateway={self.own}", f"--gateway-unix={self.folder}/g.sock",
         ]  # fmt: skip
 
+    @property
+    def own(self) -> str:
+        """The gateway's own socket."""
+        return f"{self.folder}/own.sock"
+
     def start(self) -> None:
-        """Front and manager, as a machine starts them."""
+        """Front, gateway and manager, as a machine starts them."""
         if self.caddy is None:
             file = self.folder / "Caddyfile"
             file.write_bytes(subprocess.run([*PYTHON, "manager", "caddyfile", *self.flags], check=True,
@@ -217,6 +233,11 @@ class Host:
             argv = ["caddy", "run", "--config", file, "--adapter", "caddyfile"]
             self.caddy = Daemon(self.machine, self.folder / "caddy.log", argv, HOME=str(self.front))
             until((self.front / "admin.sock").exists, "the front listens")
+        if self.gateway is None:
+            argv = [*PYTHON, "gateway", "--port=0", f"--unix={self.folder}/g.sock", f"--admin-unix={self.own}",
+                    f"--state-dir={self.folder}/gateway", f"--inputs=http://{NET}:8080",
+                    f"--outputs=unix://{self.folder}/none.sock"]  # fmt: skip
+            self.gateway = Daemon(self.machine, self.folder / "gateway.log", argv)
         environ = {
             "SERVER_KEY": KEY,
             "DYFI_PASS": self.net.dyfi.password,
@@ -252,7 +273,7 @@ class Host:
         return (self.folder / "manager.log").read_text(errors="replace")
 
     def close(self) -> None:
-        for daemon in (self.manager, self.caddy):
+        for daemon in (self.manager, self.gateway, self.caddy):
             if daemon is not None:
                 daemon.process.poll() is None and os.kill(daemon.process.pid, signal.SIGCONT)
                 daemon.close()
@@ -260,10 +281,10 @@ class Host:
 
 
 class Browser:
-    """Somebody on the internet who goes to the name, and believes the authority of this internet alone."""
+    """Somebody on the internet who goes to the name."""
 
-    def __init__(self, net: Net, context: ssl.SSLContext) -> None:
-        self._net, self._context = net, context
+    def __init__(self, net: Net) -> None:
+        self._net = net
         self.cookies: dict[str, str] = {}
 
     def ask(self, method: str, path: str, fields: dict[str, str] | None = None) -> tuple[int, str]:
@@ -271,11 +292,9 @@ class Browser:
         return self._net.visit(lambda: self._ask(method, path, fields))
 
     def _ask(self, method: str, path: str, fields: dict[str, str] | None) -> tuple[int, str]:
-        address = self._net.dyfi.names[NAME]
-        line = HTTPSConnection(NAME, timeout=5, context=self._context)
+        line = HTTPSConnection(NAME, timeout=5)
         try:
-            plain = socket.create_connection((address, 443), 5)
-            line.sock = self._context.wrap_socket(plain, server_hostname=NAME)
+            line.sock = self._net.connected()
             body = urlencode(fields).encode() if fields else None
             sent = {"Origin": f"https://{NAME}", "Content-Type": "application/x-www-form-urlencoded"} if fields else {}
             line.request(method, path, body, sent | {"Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items())})

@@ -15,6 +15,7 @@ import pytest
 
 from manager.failover.core.epoch import of_version
 from tests.faults.fault_parts import until
+from tests.faults.name_agents import Agents, stands_by
 from tests.faults.name_box import NAME, Host, Net, watched
 from tests.integration.manager.front_box import place, why_not
 
@@ -67,6 +68,8 @@ def moved(folder: Path, fault: Callable[[Host], None]) -> str:
         second.start()
         until(lambda: second.leads() is False, "the second manager stands by", 60)
         until(lambda: of_version(net.version()) == 16, "the input has orders of the first epoch", 60)
+        agents = Agents(net, first)
+        assert stands_by(second)
         time.sleep(STEP - time.time() % STEP + 0.1)  # the code of setting up counts as used
         used = pyotp.TOTP(secret).now()
         signed_in = time.time()
@@ -78,6 +81,7 @@ def moved(folder: Path, fault: Callable[[Host], None]) -> str:
         fault(first)
         named = watched([first, second], BACK, lambda: net.dyfi.names[NAME] == second.machine.address, began)
         served = watched([first, second], BACK + 30, lambda: net.browser().ask("GET", "/login")[0] == 200, began)
+        agents.find_what_they_had()
         assert browser.ask("GET", "/account")[0] == 200  # the session goes on
         assert not browser.sign_in(used)
         assert not browser.sign_in(pyotp.TOTP(secret).now()) or time.time() % STEP < 5
@@ -92,6 +96,7 @@ def moved(folder: Path, fault: Callable[[Host], None]) -> str:
         time.sleep(6 * SECONDS)
         assert (first.leads(), second.leads()) == (False, True)
         assert of_version(net.version()) == 33
+        assert stands_by(first)
         assert net.dyfi.words == ["good"]
         assert net.dyfi.names[NAME] == second.machine.address
         return f"{fault.__name__}: name back after {named:.0f} s, pages over TLS after {served:.0f} s, 1 update"

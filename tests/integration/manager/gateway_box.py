@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Self
 
 from hopmap.client import Client, Endpoint, Response
-from hopmap.wire.control import MAX_AGENT_BYTES
 from hopmap.wire.service_info import ServiceInfo
 from manager.gateway.admin import Inside, admin_app
 from manager.gateway.app import Doorkeeper, Parts, gateway_app
+from manager.gateway.copies import LARGEST, Standing
 from manager.gateway.heartbeats import Heartbeats
 from manager.gateway.programs import Programs
 from manager.gateway.relay import Relay
@@ -127,20 +127,23 @@ class Gateway:
         log = SecurityLog(None, lambda: "", self.said.append)
         self.parts = Parts(
             self.keys, Heartbeats(), relay("input", inputs, "/"), relay("output", outputs, "/results"), log,
-            Programs(folder / "agents"), time.time, ControlFile(self.control),
+            Programs(folder / "agents"), Standing(self.keys), time.time, ControlFile(self.control),
         )  # fmt: skip
         service = Service(ServiceInfo("gateway", "1", "gateway-1"), dict, lambda: None)
         self.apps = apps = {
             "g.sock": gateway_app(service, self.parts, Doorkeeper(self.parts, 1.0, burst), 1_000_000),
             "own.sock": admin_app(
                 service,
-                Inside(self.keys, self.parts.heartbeats, self.parts.programs, partial(log.event, ""), time.time),
+                Inside(
+                    self.keys, self.parts.heartbeats, self.parts.programs, self.parts.standing,
+                    partial(log.event, ""), time.time,
+                ),
             ),
-        }
+        }  # fmt: skip
         self.url, self.own = (f"unix://{folder}/{name}" for name in apps)
         self._listeners: list[listen.Listener] = []
         for name, app in apps.items():
-            largest = 1_000_000 if name == "g.sock" else MAX_AGENT_BYTES
+            largest = 1_000_000 if name == "g.sock" else LARGEST
             bounds = listen.Bounds(threads=32, connections=1000, body_bytes=largest)
             listener = listen.Listener(
                 app, listen.Address(unix=str(folder / name)), bounds, behind_proxy=name == "g.sock"

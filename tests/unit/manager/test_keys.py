@@ -10,7 +10,8 @@ from hopmap.errors import UserError
 from hopmap.wire import api_key
 from manager import keys
 from manager.core.api_keys import DAY, Fault
-from manager.keys import FILE, Full, KeyStore, Refused, Terms
+from manager.key_file import FILE
+from manager.keys import Full, KeyStore, Refused, Terms
 
 
 class Clock:
@@ -173,14 +174,14 @@ def test_a_full_store_refuses_and_old_keys_are_forgotten(
 def test_a_write_that_fails_makes_no_key(store: KeyStore) -> None:
     text = store.rotate("n")
     store.opened(text, "targets")
-    store._database.execute("PRAGMA query_only=1")
+    store._file._database.execute("PRAGMA query_only=1")
     for act in (lambda: store.rotate("n"), lambda: store.new_token(None, 9), lambda: store.revoke("n")):
         with pytest.raises(OSError, match=FILE):
             act()
     assert len(store.known()) == 1
     assert store.opened(text, "targets")
     store.write_use()  # says nothing: it is tried again later
-    store._database.execute("PRAGMA query_only=0")
+    store._file._database.execute("PRAGMA query_only=0")
     assert store.rotate("n")
 
 
