@@ -42,6 +42,7 @@ class ManagerSettings:
         "user (mail address) at dy.fi, which keeps the domain pointing here; its password is DYFI_PASS",
         env="DYFI_USER",
     )
+    dyfi_pass_file: str | None = setting(None, "file with that password, where DYFI_PASS is not set")
     dyfi_url: str = setting("https://www.dy.fi/nic/update", "where dy.fi takes updates")
     address_url: str = setting("http://checkip.dy.fi/", "what tells this machine's public address")
     dyfi_seconds: float = setting(300.0, "how often that address is looked at", low=1, high=3600)
@@ -119,6 +120,10 @@ class ManagerSettings:
                 raise ValueError(f"{address[:60]!r} is no mail address")
         if self.contact and not _CONTACT.fullmatch(self.contact):
             raise ValueError(f"contact {self.contact[:60]!r} must be mailto:NAME@HOST or https://HOST/...")
+
+    def dyfi_password(self) -> str:
+        """What the file with the password at dy.fi says, empty for none. UserError when it can't be read."""
+        return _first_line(self.dyfi_pass_file, "dyfi_pass_file")
 
     def service_token(self) -> str:
         """The token for services of the configuration, empty for none. UserError when its file can't be read."""

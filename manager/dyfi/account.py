@@ -1,4 +1,4 @@
-"""The account at dy.fi, from the manager's settings and DYFI_PASS; and the requests that are made with it."""
+"""The account at dy.fi, from the manager's settings and DYFI_PASS or a file with it; and the requests made with it."""
 
 import base64
 import hashlib
@@ -55,11 +55,13 @@ def read_account(settings: ManagerSettings, environ: Mapping[str, str]) -> Accou
     """The account of the settings; None without one. UserError says what is missing."""
     if settings.dyfi_user is None:
         return None
-    password = environ.get(PASSWORD, "")
+    password = environ.get(PASSWORD, "") or settings.dyfi_password()
     if not settings.domain:
         raise UserError("dyfi_user is set, and no name: set DYFI_DOMAIN (or --domain) to the name that dy.fi keeps")
     if not password:
-        raise UserError(f"DYFI_USER is set, and there is no password: set {PASSWORD} in the environment")
+        raise UserError(
+            f"DYFI_USER is set, and there is no password: set {PASSWORD} in the environment, or dyfi_pass_file"
+        )
     contact = (settings.contact or settings.email or settings.dyfi_user).removeprefix("mailto:")
     return Account(
         settings.domain.lower(),

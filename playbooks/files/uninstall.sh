@@ -25,7 +25,7 @@ rm -rf /etc/systemd/system/caddy.service.d /etc/caddy/authority.pem
 rm -f /etc/fail2ban/filter.d/hopmap-*.conf /etc/fail2ban/jail.d/hopmap* /etc/tmpfiles.d/hopmap-gateway.conf
 rmdir /etc/caddy 2>/dev/null || true
 
-for place in /opt/hopmap /etc/hopmap /var/lib/hopmap /run/hopmap-*; do
+for place in /opt/hopmap /etc/hopmap /var/lib/hopmap /var/lib/hopmap-front /run/hopmap-*; do
   [ ! -e "$place" ] || { rm -rf "$place"; echo "$place"; }
 done
 rm -rf /run/systemd/system/hopmap-agent.service.d  # of a drain

@@ -1,6 +1,7 @@
 """The page of the name at dy.fi, and who hears of what happens to it."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,14 +71,24 @@ def test_nobody_sees_the_page_without_signing_in(house: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "environ", "why"),
     [
-        ({"dyfi_user": "you@x.fi"}, {"DYFI_PASS": "x"}, "set DYFI_DOMAIN"),
-        ({"dyfi_user": "you@x.fi", "domain": "x.dy.fi"}, {}, "set DYFI_PASS in the environment"),
+        ({}, {"DYFI_PASS": "x"}, "set DYFI_DOMAIN"),
+        ({"domain": "x.dy.fi"}, {}, "set DYFI_PASS in the environment, or dyfi_pass_file"),
+        ({"domain": "x.dy.fi", "dyfi_pass_file": "/none"}, {}, "dyfi_pass_file: cannot read /none"),
     ],
 )
 def test_an_account_that_is_not_whole(given: dict[str, str], environ: dict[str, str], why: str) -> None:
     with pytest.raises(UserError) as refused:
-        read_account(config.build(ManagerSettings, given), environ)
+        read_account(config.build(ManagerSettings, {"dyfi_user": "you@x.fi"} | given), environ)
     assert why in str(refused.value)
+
+
+def test_the_password_is_that_of_the_environment_or_else_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("of the file: it\n", encoding="utf-8")
+    given = {"dyfi_user": "you@x.fi", "domain": "x.dy.fi", "dyfi_pass_file": str(file)}
+    settings = config.build(ManagerSettings, given)
+    told = [read_account(settings, environ) for environ in ({}, {"DYFI_PASS": "of the environment"})]
+    assert [one and one.password for one in told] == ["of the file: it", "of the environment"]
 
 
 @pytest.mark.parametrize(
