@@ -3,6 +3,8 @@
 import http
 import http.client
 import logging
+import socket
+import struct
 from pathlib import Path
 
 from hopmap.client import Client, Endpoint, Unreachable
@@ -11,6 +13,8 @@ from manager.core import front as core
 from manager.core.front import Front
 
 _SOCKET = "admin.sock"
+_SECONDS = 20.0
+_PEER = struct.Struct("3i")  # unix(7): process, user and group of who listens
 _log = logging.getLogger(__name__)
 
 
@@ -22,7 +26,7 @@ class FrontControl:
 
     def __init__(self, front: Front) -> None:
         self._front = front
-        self._told = ("", 0.0)
+        self._told = ("", 0.0, 0)
         self.storage = Path(front.storage)
 
     def tell(self, *, leads: bool) -> None:
@@ -30,9 +34,10 @@ class FrontControl:
         certificate = self.certificate()
         text = core.caddyfile(self._front) if leads else core.standby_caddyfile(self._front, certificate)
         renewed = Path(certificate[0]).stat().st_mtime if certificate and not leads else 0.0
-        if (text, renewed) == self._told:
+        now = text, renewed, self._process()  # one that was started anew begins idle
+        if now == self._told:
             return
-        client = Client(Endpoint.parse(f"unix://{self._front.storage}/{_SOCKET}"), timeout=20.0)
+        client = Client(Endpoint.parse(f"unix://{self._front.storage}/{_SOCKET}"), timeout=_SECONDS)
         # a front that was told the same before still has a certificate in its store that it must look at anew
         headers = {"Content-Type": "text/caddyfile", "Cache-Control": "must-revalidate", "Host": ""}
         try:
@@ -42,9 +47,20 @@ class FrontControl:
             event(_log, logging.WARNING, "front_not_told", why=error)
             return
         if answer.status == http.HTTPStatus.OK:
-            self._told = text, renewed
+            self._told = now
         else:
             event(_log, logging.WARNING, "front_not_told", why=answer.body[:200].decode("utf-8", "replace"))
+
+    def _process(self) -> int:
+        """The process id of the front that listens; 0 for none."""
+        with socket.socket(socket.AF_UNIX) as asked:
+            asked.settimeout(_SECONDS)
+            try:
+                asked.connect(f"{self._front.storage}/{_SOCKET}")
+            except OSError:
+                return 0
+            peer: int = _PEER.unpack(asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[0]
+            return peer
 
     def certificate(self) -> tuple[str, str] | None:
         """The newest certificate of the name in the front's storage, and its key."""
