@@ -21,3 +21,9 @@ class Allowance:
         if len(self._buckets) > self._most:
             self._buckets.popitem(last=False)
         return 0.0 if spent else (1 - left) / self._per_second
+
+    def give_back(self, caller: str) -> None:
+        """What `take` gave was not used up."""
+        if caller in self._buckets:
+            left, at = self._buckets[caller]
+            self._buckets[caller] = min(self._burst, left + 1), at

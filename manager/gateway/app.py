@@ -6,7 +6,8 @@ numbers and a few headers of known values.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from math import ceil
@@ -78,12 +79,17 @@ class Doorkeeper:
             raise _too_many(wait)
         return key
 
-    def allow_try(self) -> None:
-        """429 for an address that failed too often; each call counts as a failure."""
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        """429 for an address that failed too often; what is tried within counts as a failure unless it ends well."""
+        caller = f"try {place(address())}"
         with self._lock:
-            wait = self._failures.take(f"try {place(address())}", time.monotonic())
+            wait = self._failures.take(caller, time.monotonic())
         if wait > 0:
             raise _too_many(wait)
+        yield
+        with self._lock:
+            self._failures.give_back(caller)
 
     def tell_of(self, refused: Refused) -> None:
         """A line of the security log, so many for an address and no more."""
@@ -162,10 +168,10 @@ class _Calls:
 
     def enrol(self) -> bottle.HTTPResponse:
         self._parts.standing.check_changes()
-        self._door.allow_try()
-        asked = decode.mapping(body.read_json(_ENROL_BYTES, _ENROL_BYTES), "the body")
-        node = decode.name(decode.required(asked, "node", ""), "node")
-        text = _enrolled(self._parts, self._door, node)
+        with self._door.trying():
+            asked = decode.mapping(body.read_json(_ENROL_BYTES, _ENROL_BYTES), "the body")
+            node = decode.name(decode.required(asked, "node", ""), "node")
+            text = _enrolled(self._parts, self._door, node)
         self._parts.log.event(address(), "enrolled", node)
         found = {"node": node, "key": text, "key_expires": moment(self._parts.wall() + Terms().life)}
         return answer(found, headers={"Cache-Control": "no-store"})

@@ -318,6 +318,18 @@ def test_failures_are_told_with_the_front_s_address_a_bounded_number_of_times(bo
     assert 20 <= len(box.gateway.said) <= 22
 
 
+def test_only_enrolments_that_fail_count_against_an_address(box: Box) -> None:
+    def enrol(token: str, node: str) -> int:
+        return box.gateway.call("POST", "/gateway/enrol", token, json.dumps({"node": node}).encode()).status
+
+    tokens = [box.gateway.keys.new_token(None, 3600.0) for _ in range(31)]
+    assert [enrol(token, f"pi-{number}") for number, token in enumerate(tokens[:30])] == [200] * 30
+    failed = [enrol(tokens[0], "pi") for _ in range(25)]
+    assert set(failed) == {401, 429}
+    assert failed[:20] == [401] * 20
+    assert enrol(tokens[30], "pi") == 429
+
+
 def test_a_key_may_make_so_many_calls(tmp_path: Path) -> None:
     behind = Behind()
     gateway = Gateway(tmp_path / "g", [behind.start()], ["http://127.0.0.1:1"], burst=5)

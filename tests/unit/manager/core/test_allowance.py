@@ -14,6 +14,17 @@ def test_a_burst_then_the_rate() -> None:
     assert allowance.take("b", 0.5) == 0
 
 
+def test_what_is_given_back_can_be_taken_again_and_no_more() -> None:
+    allowance = Allowance(1.0, 2)
+    allowance.give_back("nobody")
+    assert [allowance.take("a", 0.0) for _ in range(2)] == [0, 0]
+    allowance.give_back("a")
+    assert [allowance.take("a", 0.0) for _ in range(2)] == [0, 1]
+    for _ in range(5):
+        allowance.give_back("a")
+    assert [allowance.take("a", 0.0) for _ in range(3)] == [0, 0, 1]
+
+
 def test_callers_are_bounded() -> None:
     allowance = Allowance(1.0, 1, most=2)
     assert [allowance.take(one, 0.0) for one in "abc"] == [0, 0, 0]
