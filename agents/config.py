@@ -26,11 +26,11 @@ class AgentSettings:
 
     input_file: tuple[str, ...] = setting(
         ("http://localhost:8080",),
-        "where targets come from: a file of addresses, http(s)://..., unix:///PATH; a list is for fail-over",
+        "where targets come from: a file of addresses, http(s)://..., unix:///PATH; several services are shared out",
     )
     output_file: tuple[str, ...] = setting(
         ("http://localhost:8081/results",),
-        "where results go: a file, http(s)://..., unix:///PATH; a list is for fail-over",
+        "where results go: a file, http(s)://..., unix:///PATH; several services are shared out",
     )
     gateway: str | None = setting(
         None,

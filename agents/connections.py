@@ -2,14 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from agents.core.near import Neighbours
 from agents.line import LineMeter
 from agents.sinks import FileSink, HttpSink, Sink
 from agents.sources import FileSource, HttpSource, Source
 from hopmap import __version__
+from hopmap.affinity import preference
 from hopmap.client import Client, Endpoint
 from hopmap.errors import UserError, one_line
+
+Places = TypeVar("Places", bound=Endpoint | Path)
+
+
+def in_own_order(name: str, places: Sequence[Places]) -> list[Places]:
+    """Services in this agent's own order, so that a fleet spreads over them; with a file among them as they are."""
+    urls = [place.url for place in places if isinstance(place, Endpoint)]
+    return [places[at] for at in preference(name, urls)] if len(urls) == len(places) else list(places)
 
 
 class Connections:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agents.clock import Clock, local_time, steady_ns
 from agents.config import AgentSettings
-from agents.connections import Connections
+from agents.connections import Connections, in_own_order
 from agents.control import ControlPoll
 from agents.cooldown_log import CooldownLog
 from agents.core.cooldown import Cooldown
@@ -79,7 +79,7 @@ class Agent:
             local=local,
             neighbours=self.neighbours,
         )
-        clients = [self.connections.client(place) for place in settings.controls()]
+        clients = [self.connections.client(place) for place in in_own_order(self.name, settings.controls())]
         self.control = (
             ControlPoll(
                 clients,
@@ -118,7 +118,7 @@ class Agent:
             if running and programs and not once
             else None
         )
-        sources = [self.connections.source(place) for place in settings.inputs()]
+        sources = [self.connections.source(place) for place in in_own_order(self.name, settings.inputs())]
         self.intake = Intake(
             sources,
             counts=counts,
@@ -129,7 +129,7 @@ class Agent:
             may_ask=self._may_ask,
             once=once,
         )
-        sinks = [self.connections.sink(place) for place in settings.outputs()]
+        sinks = [self.connections.sink(place) for place in in_own_order(self.name, settings.outputs())]
         self.spool = Spool(state_dir / "spool", self.name, int(settings.spool_max_mb * 1e6))
         self.delivery = Delivery(
             self.spool,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from agents.config import AgentSettings
-from agents.install.enrolment import fetch, given_token
+from agents.install.enrolment import fetch, given_token, host_name
 from agents.install.flags import flags
 from agents.install.layout import UNIT, Layout, unit_text
 from agents.install.system import LiveSystem, System
@@ -159,12 +159,14 @@ def _settings(task: Task) -> bytes:
         kept = config.build(AgentSettings, config.read_file(AgentSettings, path))
         if given.enrol and kept.gateway is None:
             raise UserError(f"not installed: {path} is there and names no gateway: edit it, or move it away")
-        if any((given.input, given.output, given.contact, given.self_update)):
+        if any((given.input, given.output, given.contact, given.self_update, given.name and not given.enrol)):
             sys.stderr.write(f"{path} is there and kept: edit it to change what it says\n")
         return path.read_bytes()
     if given.self_update and not given.enrol:
         raise UserError("not installed: --self-update needs --enrol: other versions come from a gateway")
     places: dict[str, Any] = {"gateway": given.enrol} if given.enrol else _services(task)
+    if given.name and not given.enrol:  # else it is in the key
+        places["name"] = given.name
     if given.self_update:
         places["self_update"] = True
     contact = _answer(given.contact, task.ask, "contact", "Who may be asked about the probes (mailto:you@...): ")
@@ -177,7 +179,7 @@ def _settings(task: Task) -> bytes:
     return f"# every key: python3 {Layout().program} agent --help\n{text}".encode()
 
 
-def _services(task: Task) -> dict[str, tuple[str]]:
+def _services(task: Task) -> dict[str, Any]:
     given = task.given
     return {
         "input_file": (_answer(given.input, task.ask, "input", "URL of the input service: "),),
@@ -196,7 +198,7 @@ def _enrolled(task: Task, changes: list[Change]) -> list[Change]:
     if gateway is None:
         return changes
     token = _answer(given_token(), task.ask, "enrol with HOPMAP_ENROL_TOKEN", "Enrolment token: ")
-    key = fetch(gateway, task.given.name, token).encode() + b"\n"
+    key = fetch(gateway, task.given.name or host_name(), token).encode() + b"\n"
     place = task.layout.token
     return [Change(place, key, 0o600, "new"), *(change for change in changes if change.path != place)]
 

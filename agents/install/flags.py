@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from agents.install.enrolment import host_name
 from hopmap import config
 
 EXAMPLES = """\
@@ -25,9 +24,8 @@ def flags() -> argparse.ArgumentParser:
     found.add_argument("--output", metavar="URL", help="where results go (asked)")
     found.add_argument("--enrol", metavar="URL", help="a gateway in the place of both: this node's key is fetched "
                        "there, for the enrolment token in HOPMAP_ENROL_TOKEN (asked)")  # fmt: skip
-    found.add_argument(
-        "--name", default=host_name(), metavar="NODE", help="--enrol: this node's name (default: the host's)"
-    )
+    found.add_argument("--name", metavar="NODE",
+                       help="this node's name, its own in the fleet (default: with --enrol the host's)")  # fmt: skip
     found.add_argument("--self-update", action="store_true",
                        help="--enrol: run the version that the manager wants, fetched from the gateway")  # fmt: skip
     found.add_argument("--contact", metavar="TEXT", help="who to ask about the probes: mailto:... or a URL (asked)")

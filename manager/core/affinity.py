@@ -1,21 +1,12 @@
-"""Which of several equal services a node's call goes to: always the same one while it answers, else the next.
-
-Rendezvous hashing (Thaler and Ravishankar 1998): each node has an order of its own over the services, and one that is
-added or goes away moves only its share of the nodes.
-"""
+"""Which of several equal services a node's call goes to: always the same one while it answers, else the next."""
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
+
+from hopmap.affinity import preference
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
 _LONGEST_ASKED = 300.0  # a Retry-After is honoured up to here
-
-
-def preference(node: str, names: Sequence[str]) -> list[int]:
-    """The places of `names` in the node's order."""
-    weights = [blake2b(f"{node}\n{name}".encode(), digest_size=8).digest() for name in names]
-    return sorted(range(len(names)), key=weights.__getitem__)
 
 
 class Places:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 
 from agents.clock import SystemClock
 from agents.config import AgentSettings
+from agents.connections import in_own_order
 from agents.daemon import Agent
 from agents.health import listen, listen_unix
+from hopmap.client import Endpoint
 from hopmap.errors import UserError
 
 
@@ -38,6 +41,7 @@ class SilentWire:
 
 
 def make(folder: Path, **keys: Any) -> Agent:
+    folder.mkdir(exist_ok=True)
     targets = folder / "targets"
     targets.touch()
     given = {"input_file": (str(targets),), "output_file": (str(folder / "out"),), "state_dir": str(folder / "state")}
@@ -147,3 +151,31 @@ def test_a_socket_left_by_a_dead_process_is_replaced_one_in_use_is_not(tmp_path:
         listen_unix(tmp_path / "none" / "h.sock")
     with pytest.raises(UserError, match=r"cannot listen on 192\.0\.2\.7"):
         listen("192.0.2.7", 0)
+
+
+def test_agents_are_spread_over_inputs_and_outputs_and_each_keeps_its_own(tmp_path: Path) -> None:
+    inputs = [Endpoint.parse(f"http://10.0.0.{host}:8080", "/") for host in (1, 2, 3)]
+    firsts = Counter(in_own_order(f"pi-{number}", inputs)[0].url for number in range(300))
+    assert len(firsts) == 3
+    assert min(firsts.values()) > 70
+    assert in_own_order("pi-1", inputs) == in_own_order("pi-1", inputs)
+    assert sorted(place.url for place in in_own_order("pi-1", inputs)) == [place.url for place in inputs]
+    with_a_file = [Path("/targets"), *inputs]
+    assert in_own_order("pi-1", with_a_file) == with_a_file
+
+
+def test_the_agent_turns_to_the_first_of_its_order(tmp_path: Path) -> None:
+    urls = ("http://127.0.0.1:8080", "http://127.0.0.1:8081")
+    first = {}
+    for name in ("pi-1", "pi-2", "pi-3", "pi-4"):
+        made = make(tmp_path / name, name=name, input_file=urls, output_file=urls)
+        places = [Endpoint.parse(url, "/") for url in urls]
+        assert made.control is not None
+        asked = [made.control._clients[0].endpoint.url, made.intake._sources[0]._client.endpoint.url]
+        assert asked == [in_own_order(name, places)[0].url] * 2
+        results = [Endpoint.parse(url, "/results") for url in urls]
+        assert made.delivery._sinks[0]._client.endpoint.url == in_own_order(name, results)[0].url
+        first[name] = asked[0]
+        made.spool.close()
+        made.cooldown.close()
+    assert len(set(first.values())) == 2

@@ -97,8 +97,13 @@ def test_everything_is_where_it_belongs(tmp_path: Path, installed: Installer, pr
     assert (
         (root / "etc/hopmap/line-permits-probing").read_text().startswith("yes\nSaid at the installation on 2026-11-23")
     )
-    assert "contact: mailto:you@example.org" in (root / "etc/hopmap/agent.yaml").read_text()
+    assert "name: pi\ncontact: mailto:you@example.org\n" in (root / "etc/hopmap/agent.yaml").read_text()
     assert listening.told == [("systemctl", "enable", UNIT)]
+
+
+def test_without_a_name_it_is_known_by_its_instance_id(tmp_path: Path, installed: Installer) -> None:
+    installed(name=None)  # hosts of many owners may well be called alike
+    assert "name" not in (tmp_path / "root/etc/hopmap/agent.yaml").read_text()
 
 
 def test_again_changes_nothing(tmp_path: Path, installed: Installer, capsys: pytest.CaptureFixture[str]) -> None:
