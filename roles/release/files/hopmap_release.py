@@ -61,7 +61,8 @@ class Machine:
 
     def parts(self) -> list[str]:
         """The services that are set up here, in the order in which they start."""
-        return [part for part in PARTS if systemctl("is-enabled", "--quiet", unit(part)) == 0]
+        there = [part for part in PARTS if (self.etc / "systemd/system" / unit(part)).exists()]
+        return [part for part in there if systemctl("is-enabled", "--quiet", unit(part)) == 0]
 
 
 def unit(part: str) -> str:

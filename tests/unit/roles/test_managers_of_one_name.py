@@ -1,17 +1,14 @@
 """What the roles make of an inventory with two managers of one name at dy.fi, as hopmap itself reads it."""
 
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[3]
-BIN = Path(sys.executable).parent
+from tests.unit.roles.conftest import BIN, ROOT, played
+
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 NAME = {
     "manager_domain": "maps.dy.fi",
@@ -72,13 +69,8 @@ class Rolled(NamedTuple):
 
 
 def rolled(folder: Path, managers: list[str], **told: str) -> Rolled:
-    (folder / "play.yml").write_text(PLAY, encoding="utf-8")
     inventory = {"managers": {"hosts": {name: {} for name in managers}, "vars": {**told, "folder": str(folder)}}}
-    (folder / "hosts.yml").write_text(yaml.safe_dump(inventory, sort_keys=False), encoding="utf-8")
-    argv = [BIN / "ansible-playbook", "-i", folder / "hosts.yml", folder / "play.yml"]
-    environ = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
-                            "ANSIBLE_PYTHON_INTERPRETER": sys.executable}  # fmt: skip
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120, cwd=ROOT, env=environ)
+    done = played(folder, PLAY, inventory)
     return Rolled(done.returncode, done.stdout + done.stderr, folder)
 
 
@@ -86,12 +78,6 @@ def hopmap(*argv: object) -> str:
     done = subprocess.run([BIN / "hopmap", *map(str, argv)], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ansible() -> None:
-    if not shutil.which("ansible-playbook", path=str(BIN)):
-        pytest.skip("no Ansible here: pip install -e '.[deploy]'")
 
 
 @pytest.fixture(scope="module")

@@ -32,8 +32,11 @@ class Node:
             place = self.machine.releases / release
             place.mkdir(parents=True)
             (place / "complete").touch()
+        units = root / "etc/systemd/system"
+        units.mkdir(parents=True)
         for part in ("input", "output"):
             (self.machine.state / part).mkdir(parents=True)
+            (units / program.unit(part)).touch()
         (root / "etc/hopmap").mkdir(parents=True)
         self.settings = root / "etc/hopmap/output.yaml"
         self.settings.write_text("port: 1\n", encoding="utf-8")
@@ -57,8 +60,7 @@ class Node:
 
     def systemctl(self, *arguments: str) -> int:
         what, part = arguments[0], arguments[-1].removeprefix("hopmap-").removesuffix(".service")
-        if part not in {"input", "output"}:
-            return 1
+        assert part in {"input", "output", "daemon-reload"}, "a unit that is not there is not asked for"
         if what == "stop":
             self.running.pop(part, None)
         if what == "start":
