@@ -19,6 +19,7 @@ CONTACT ?=
 UP_FLAGS ?=
 SOAK_MINUTES ?= 120
 SCENARIOS ?= $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+HOSTS_CACHE := $(or $(HOPMAP_HOSTS_CACHE),$(HOME)/.cache/hopmap-hosts)
 # a file of tests stays in one process, so that what it shares is made once
 SIDE_BY_SIDE := -n auto --dist loadfile
 
@@ -94,3 +95,4 @@ clean:
 	rm -rf $(VENV) .wheelhouse .ansible hopmap-agent.pyz hopmap-data input_state output_data dist build htmlcov .coverage .coverage.* \
 	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@[ ! -d $(HOSTS_CACHE) ] || echo "left, for other source trees may use them: Debian trees in $(HOSTS_CACHE) ($$(du -sh $(HOSTS_CACHE) | cut -f1))"

@@ -1,31 +1,25 @@
 """hopmap-agent.pyz on a booted Debian with Python and nothing else: installed, running, installed again, gone.
 
-Asked for by name (pytest tests/fleet): root, systemd-nspawn and a Debian tree are needed. $HOPMAP_IMAGE names such a
-tree; without it mmdebstrap makes one from this machine's own package sources (half a minute).
+Asked for by name (pytest tests/fleet): root, systemd-nspawn and a Debian tree are needed (molecule/image makes it).
 """
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from scripts import build_agent
+from tests.fleet.conftest import Inside
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def said(image: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def said(inside: Inside, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     files = tmp_path_factory.mktemp("files")
     build_agent.main(["--output", str(files / "hopmap-agent.pyz")])
     shutil.copy(HERE / "one_file_inside.sh", files)
-    done = subprocess.run(
-        [HERE / "booted_host.sh", image, files, "one_file_inside.sh"],
-        check=False, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return {line.partition(" ")[0]: line.partition(" ")[2] for line in done.stdout.splitlines()}
+    return inside(files, "one_file_inside.sh", 120)
 
 
 def test_it_runs_where_nothing_is_installed(said: dict[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 import secrets
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,13 @@ import pytest
 from hopmap import __version__
 from hopmap.wire import api_key
 from scripts import build_agent
+from tests.fleet.conftest import Inside
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def said(image: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def said(inside: Inside, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     files = tmp_path_factory.mktemp("files")
     contents = build_agent.contents()
     start = contents["hopmap/__init__.py"].decode()
@@ -28,12 +28,7 @@ def said(image: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
     (files / "token").write_text(api_key.new_token(secrets.token_bytes))
     for name in ("gateway_inside.py", "self_update_inside.sh"):
         shutil.copy(HERE / name, files)
-    done = subprocess.run(
-        [HERE / "booted_host.sh", image, files, "self_update_inside.sh"],
-        check=False, capture_output=True, text=True, timeout=280,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return {line.partition(" ")[0]: line.partition(" ")[2] for line in done.stdout.splitlines()}
+    return inside(files, "self_update_inside.sh", 280)
 
 
 def test_one_command_enrols(said: dict[str, str]) -> None:
