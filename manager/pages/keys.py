@@ -52,12 +52,13 @@ class KeyPages:
         try:
             return made()
         except Unfit as unfit:
-            return self._page(HTTPStatus.BAD_REQUEST, wrong=str(unfit))
+            at = f"{action}.{unfit.field}" if unfit.field else ""
+            return self._page(HTTPStatus.BAD_REQUEST, wrong=str(unfit), wrong_at=at, typed=form())
         except GatewayRefuses as refused:
             return self._page(HTTPStatus.CONFLICT, wrong=f"The gateway refuses: {refused}.")
 
-    def _page(self, code: int = HTTPStatus.OK, **said: str) -> bottle.HTTPResponse:
-        """The page; `said` are wrong, done, secret (shown this once) and where it goes."""
+    def _page(self, code: int = HTTPStatus.OK, **said: Any) -> bottle.HTTPResponse:
+        """The page; `said` are wrong, wrong_at (FORM.FIELD), typed, done, secret (shown this once), where it goes."""
         node = bottle.request.query.getunicode("node") or ""
         values: dict[str, Any] = {"keys": [], "count": 0, "tokens": [], "node": node[:64], "scopes": SCOPES}
         values["site"] = self._site
@@ -88,14 +89,15 @@ class KeyPages:
         node, days = _node(), _number("days", "Its life in days", 0.01, _MOST_DAYS, 365)
         scopes = [scope for scope in SCOPES if form().get(scope)]
         if not scopes:
-            raise Unfit("A key opens at least one kind of call.")
+            raise Unfit("A key opens at least one kind of call.", "scopes")
         found = self._call(
             "/keys/ensure",
             {"node": node, "scopes": ",".join(scopes)},
             {"node": node, "days": days, "renew_days": 0, "scopes": scopes},
         )
         if not found["changed"]:
-            return self._page(HTTPStatus.CONFLICT, wrong=f"{node} has a key that lasts: rotate it to get another.")
+            wrong = f"{node} has a key that lasts: rotate it to get another."
+            return self._page(HTTPStatus.CONFLICT, wrong=wrong, wrong_at="make.node", typed=form())
         return self._page(done=f"The key of {node}:", secret=str(found["key"]), goes=node)
 
     def _rotate(self) -> bottle.HTTPResponse:
@@ -125,12 +127,15 @@ class KeyPages:
         return self._page(done=f"The enrolment token {token} fetches nothing any more.")
 
 
-def _said(said: dict[str, str]) -> dict[str, str]:
-    return {"wrong": "", "done": "", "secret": "", "goes": ""} | said
+def _said(said: dict[str, Any]) -> dict[str, Any]:
+    return {"wrong": "", "wrong_at": "", "typed": {}, "done": "", "secret": "", "goes": ""} | said
 
 
 def _node() -> str:
-    return nodes.read_name(form().get("node", ""))
+    try:
+        return nodes.read_name(form().get("node", ""))
+    except Unfit as unfit:
+        raise Unfit(str(unfit), "node") from unfit
 
 
 def _id() -> str:
@@ -142,4 +147,4 @@ def _id() -> str:
 
 def _number(name: str, what: str, low: float, high: float, default: float) -> float:
     text = form().get(name, "").strip()
-    return typed.number(text, what, low, high) if text else default
+    return typed.number(text, what, low, high, name) if text else default

@@ -1,12 +1,15 @@
 """A whole hopmap as processes, with a person in a real browser before its manager; agents probe the lab."""
 
 import re
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.request import urlopen
 
+from manager.auth import session_store
 from tests.faults.fault_parts import Agent, Input, Lab, Output, Part, call, lab_targets, until
 from tests.integration.manager.gateway_process import Gateway
 
@@ -59,6 +62,7 @@ class World:
     def __init__(self, page: Any, album: Album, folder: Path, start: Callable[[Any], Any]) -> None:
         self.page, self.album, self.folder, self.start = page, album, folder, start
         self.secret = self.used = ""
+        self.codes: list[str] = []  # for recovery
         (folder / "seeds").write_text("".join(f"{one}/32\n" for one in lab_targets(2_000, "--one-per-24")))
         self.lab: Lab = start(Lab(folder, "--workers=2"))
         pace = ("--idle-seconds=1", "--per-prefix-per-second=0")
@@ -70,6 +74,11 @@ class World:
     def go(self, path: str, status: int = 200) -> None:
         """Open a page, which must be there."""
         assert self.page.goto(self.manager.url + path).status == status, path
+
+    def ten_minutes_pass(self) -> None:
+        """As far as sessions are concerned: what matters is asked for again."""
+        with closing(sqlite3.connect(self.folder / "manager-state" / session_store.FILE)) as sessions, sessions:
+            sessions.execute("UPDATE session SET confirmed = confirmed - 601")
 
     def node(self, name: str) -> dict[str, Any]:
         """What the fleet's JSON says of a node; it must be there."""

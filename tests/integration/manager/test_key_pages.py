@@ -135,3 +135,41 @@ def test_a_gateway_that_is_gone_and_one_that_was_never_there(place: Place, tmp_p
     assert (answer.status, "nothing was changed" in answer.text) == (503, True)
     lonely.fleet.close()
     lonely.door.sessions.close()
+
+
+@pytest.mark.parametrize(
+    ("form", "fields", "field", "told"),
+    [
+        ("make", {"node": "a b", "days": "30", "targets": "1"}, "node", "A name has 1 to 64"),
+        ("make", {"node": "pi-2", "days": "many", "targets": "1"}, "days", "Its life in days"),
+        ("make", {"node": "pi-1", "days": "30", "targets": "1"}, "node", "has a key that lasts"),
+        ("rotate", {"node": "pi-1", "overlap_days": "999"}, "overlap_days", "from 0 to 365"),
+        ("token", {"node": "a b", "hours": "2"}, "node", "A name has 1 to 64"),
+        ("token", {"node": "pi-3", "hours": "-1"}, "hours", "Its life in hours"),
+    ],
+)
+def test_a_fault_stands_beside_its_field_with_what_was_typed(
+    place: Place, form: str, fields: dict[str, str], field: str, told: str
+) -> None:
+    place.secret(place.admin.post("/keys/make", {"node": "pi-1", "targets": "1"}))
+    place.secret(place.admin.post("/keys/make", {"node": "pi-0", "targets": "1"}))
+    answer = place.admin.post(f"/keys/{form}", fields)
+    assert answer.status in {400, 409}
+    (found,) = re.findall(
+        r'<form method="post" action="/keys/(\w+)"(?:(?!</form>).)*?class="fault"', answer.text, re.DOTALL
+    )
+    assert found == form
+    (faulty,) = re.findall(r"<input [^>]*aria-invalid[^>]*>", answer.text)
+    assert f'name="{field}"' in faulty
+    assert f'value="{fields[field]}"' in faulty
+    assert told in answer.text.partition('class="fault"')[2][:200]
+    assert 'class="said bad"' not in answer.text
+    assert answer.text.count("<details open") == (form == "rotate")
+
+
+def test_which_calls_were_chosen_is_not_forgotten(place: Place) -> None:
+    page = place.admin.post("/keys/make", {"node": "a b", "days": "30", "control": "1"}).text
+    assert re.findall(r'name="(\w+)" value="1" checked', page) == ["control"]
+    page = place.admin.post("/keys/make", {"node": "pi-1", "days": "30"}).text
+    assert re.findall(r'name="(\w+)" value="1" checked', page) == []
+    assert "at least one kind of call" in page.partition("<fieldset")[2].partition("</fieldset>")[0]
