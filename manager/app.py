@@ -17,6 +17,7 @@ from manager.fleet.fleet import Fleet
 from manager.networks import Networks
 from manager.pages import overview
 from manager.pages.account import AccountPages
+from manager.pages.alarms import AlarmPages, told_of
 from manager.pages.audit import AuditPages
 from manager.pages.fleet import FleetPages
 from manager.pages.fleet_scrape import ScrapePages
@@ -74,7 +75,9 @@ def manager_app(
     """The application; `view` gives the newest round of the watch."""
     app = make_app(service)
     static = static_files.load(_HERE / "static")
-    paper = Paper(_HERE / "templates", f"/static/{static.digest}", named=updater is not None)
+    paper = Paper(
+        _HERE / "templates", f"/static/{static.digest}", named=updater is not None, alarms=lambda: told_of(fleet)
+    )
     gate = Gate(door, site.domain, paper.error)
     latest = _Latest(view, networks)
 
@@ -87,6 +90,7 @@ def manager_app(
         AccountPages(door, gate, paper),
         PeoplePages(door, gate, paper, site.url),
         FleetPages(fleet, paper),
+        AlarmPages(fleet, paper),
         VersionPages(fleet, paper),
         OptOutPages(fleet, paper),
         KeyPages(door.accounts, paper, site.url, fleet.gateway),

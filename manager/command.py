@@ -22,6 +22,8 @@ from manager.failover.calls import PeerCalls
 from manager.failover.roles import open_watcher, take_turns
 from manager.failover.side import Lone, Side
 from manager.failover.standby import FailoverMetrics
+from manager.failover.succession import Succession
+from manager.failover.telling import Telling
 from manager.failover.watcher import Watcher
 from manager.fleet.metrics import FleetMetrics
 from manager.fleet.opening import open_fleet
@@ -97,8 +99,12 @@ def _serve(settings: ManagerSettings, where: list[listen.Address], watcher: Watc
     if watcher is not None and updater is not None:
         PeerCalls(watcher).install(app)
         service.registry.register(FailoverMetrics(watcher))
-        watcher.lead(updater, door.accounts.records[0])
+        gone = {one.node for one in fleet.store.alarms(ended=False)}
+        succession = Succession(site.domain, watcher.rules.rank, fleet.alarms.gather, gone)
+        watcher.lead(updater, door.accounts.records[0], succession)
         parts.append(watcher)
+        peers = watcher.around.peers
+        parts.append(Telling(watcher.copies, watcher.listeners, lambda address: peers.tell(address, watcher.word())))
     listeners = [listen.Listener(app, address, BOUNDS, behind_proxy=bool(site.domain)) for address in where]
     link = _tell_the_way_in(state_dir, door, site.url)
     for part in parts:

@@ -6,7 +6,7 @@ from pathlib import Path
 from manager.auth.door import Door
 from manager.config import ManagerSettings
 from manager.dyfi.account import read_account
-from manager.dyfi.updater import Told, Updater
+from manager.dyfi.updater import NODE, Told, Updater
 from manager.fleet.fleet import Fleet
 
 
@@ -21,6 +21,7 @@ def open_updater(
     if account is None:
         return None
     vault, audit = door.accounts.records
+    fleet.store.forget_alarm(NODE)  # one that goes on is told again by the first look
     told = Told(audit, door.log, fleet.alarms.gather)
     return Updater(
         Path(settings.state_dir),

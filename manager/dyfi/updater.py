@@ -26,6 +26,7 @@ from manager.fleet.line import Line
 from manager.security_log import SecurityLog
 
 _log = logging.getLogger(__name__)
+NODE = "dyfi"  # under which its alarms are kept
 ANSWERS = (*answers.WORDS, answers.UNCLEAR, answers.SILENT)
 
 
@@ -47,7 +48,7 @@ class Told:
     def state(self, account: Account, before: str, problem: str, wall: float) -> None:
         """There is a problem now, or none any more."""
         was, is_now = (condition.FAILING if one else condition.OK for one in (before, problem))
-        self._alarm(News("dyfi", account.domain, "name", "", was, is_now, wall, problem))
+        self._alarm(News(NODE, account.domain, "name", "", was, is_now, wall, problem))
 
 
 class Updater(Collector):

@@ -24,14 +24,27 @@ class Copies:
         self.state: Callable[[], dict[str, bytes]] | None = None  # of this manager while it leads
         self.version = ""
 
-    def look(self) -> None:
-        """See whether the own state is another now. OSError when it can't be read."""
+    def look(self) -> int:
+        """See whether the own state is another now; how many bytes it has. OSError when it can't be read."""
         try:
             files = self._gathered()
         except UserError as error:
             raise OSError(str(error)) from error
-        if files is not None:
-            self.version = replica.version(files)
+        if files is None:
+            return 0
+        self.version = replica.version(files)
+        return sum(map(len, files.values()))
+
+    def mark(self) -> object:
+        """Another when something was changed, found without reading it; certificates are left to the looks."""
+        stamps = []
+        for name in replica.WATCHED:
+            try:
+                state = (self._state_dir / name).stat()
+            except FileNotFoundError:
+                continue
+            stamps.append((name, state.st_mtime_ns, state.st_size))
+        return stamps, self.side.content()
 
     def sealed(self) -> bytes | None:
         """The own state, for another manager; None while this one does not lead."""
@@ -39,10 +52,11 @@ class Copies:
         return None if files is None else replica.sealed(self._key, files, os.urandom)
 
     def _gathered(self) -> dict[str, bytes] | None:
-        if self.state is None:
+        state = self.state
+        if state is None:
             return None
         given = self.side.content()
-        return self.state() | ({} if given is None else {replica.GATEWAY: given})
+        return state() | ({} if given is None else {replica.GATEWAY: given})
 
     def forget(self) -> None:
         """This manager leads no more."""
@@ -53,6 +67,8 @@ class Copies:
         if not leader.version or leader.version == self.version:
             return
         content = peers.state(address, mine)
+        if not content:
+            return  # it gave none: the next look says whether it is there
         try:
             files = replica.opened(self._key, content)
             replica.install_front(self._front, files)

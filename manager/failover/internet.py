@@ -13,8 +13,9 @@ from manager.fleet.core.destination import Refused
 from manager.fleet.line import Line, Silent
 
 HEADER = "X-Hopmap-Peer"
-PATH, STATE_PATH, PROGRAM_PATH = "/peer", "/peer/state", "/peer/agent"
+PATH, STATE_PATH, PROGRAM_PATH, NEWS_PATH = "/peer", "/peer/state", "/peer/agent", "/peer/news"
 _LARGEST = 256 << 20
+_LONG = 10.0  # a leader that hangs must not make looks rarer: a copy may take two of them
 
 
 class Peers:
@@ -43,11 +44,17 @@ class Peers:
 
     def state(self, address: str, mine: Word) -> bytes:
         """The sealed state of the leader there; empty when it gives none."""
-        return self._get(address, STATE_PATH, words.said(self._key, words.ASK, "state", mine), 60.0)
+        return self._get(address, STATE_PATH, words.said(self._key, words.ASK, "state", mine), _LONG * self._seconds)
+
+    def tell(self, address: str, mine: Word) -> None:
+        """Say to who stands by there that there is something to copy. Who does not hear it finds out with a look."""
+        self._get(address, NEWS_PATH, words.said(self._key, words.ASK, "news", mine), self._seconds)
 
     def program(self, address: str, mine: Word, sha256: str) -> bytes:
         """A file of an agent from the leader there; empty when it gives none."""
-        return self._get(address, f"{PROGRAM_PATH}/{sha256}", words.said(self._key, words.ASK, sha256, mine), 30.0)
+        return self._get(
+            address, f"{PROGRAM_PATH}/{sha256}", words.said(self._key, words.ASK, sha256, mine), _LONG * self._seconds
+        )
 
     def _get(self, address: str, path: str, question: bytes, seconds: float) -> bytes:
         headers = {HEADER: question.decode()}

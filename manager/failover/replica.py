@@ -22,6 +22,7 @@ from manager.vault import Vault
 FILE = "replica"
 _PURPOSE = b"replica 1"
 _DATABASES = (control_store.FILE, session_store.FILE)
+WATCHED = (vault.FILE, audit.FILE, *(f"{name}{end}" for name in _DATABASES for end in ("", "-wal")))
 GATEWAY = "gateway.json"
 _FRONT = "front.tar.gz"
 

@@ -45,17 +45,16 @@ class Side:
             self._file.unlink(missing_ok=True)
 
     def follow(self, epoch: int, program: Callable[[str], bytes]) -> None:
-        """Have it stand by, and take what was kept; `program` fetches a file of an agent by its SHA-256."""
+        """Have it stand by, and take what was kept; `program` fetches a file of an agent by its SHA-256, one a time."""
         self._led, self._given = 0, None
         if not (self._hand_over() and self._tell(epoch, leads=False, seconds=0.0)):
             return
-        for sha256 in self._missing[:]:
+        if self._missing:
+            sha256 = self._missing[0]
             content = program(sha256)
-            if hashlib.sha256(content).hexdigest() != sha256:
-                return  # the leader did not answer: with the next look
-            if self._call("POST", f"/agents?epoch={epoch}", content) is None:
-                return
-            self._missing.remove(sha256)
+            whole = hashlib.sha256(content).hexdigest() == sha256
+            if whole and self._call("POST", f"/agents?epoch={epoch}", content) is not None:
+                self._missing.remove(sha256)
 
     def alone(self) -> bool:
         """Have it serve without regard to others, as there are none (any more); whether it has heard that."""
@@ -88,7 +87,12 @@ class Side:
             return False
         if self._handed or not self._file.exists():
             return True
-        found = self._call("POST", "/copy", self._file.read_bytes())
+        try:
+            content = self._file.read_bytes()
+        except OSError as error:
+            self._say(one_line(error))
+            return False
+        found = self._call("POST", "/copy", content)
         if found is None:
             return False
         if found.status == HTTPStatus.OK:

@@ -46,6 +46,7 @@ def serve(where: Sequence[listen.Address], watcher: Watcher, bounds: listen.Boun
     service.registry.register(FailoverMetrics(watcher))
     app = standby_app(service, watcher)
     listeners = [listen.Listener(app, address, bounds, behind_proxy=behind_front) for address in where]
+    watcher.around.side.follow(watcher.memory.epoch, lambda _: b"")  # before the first look has found the leader
     watcher.start()
     listen.run(service, listeners, watcher.close, watcher.changed)
 

@@ -17,7 +17,10 @@ from manager.failover.core import watch
 from manager.failover.core import word as words
 from manager.failover.core.watch import Look, Reign, Rules, Standby
 from manager.failover.core.word import Word
+from manager.failover.rest import Rest
+from manager.failover.succession import Succession
 from manager.failover.surroundings import Surroundings
+from manager.failover.telling import Listeners
 from manager.fleet.control import Tenure
 from manager.vault import NotLeading, Vault
 
@@ -37,13 +40,17 @@ class Watcher:
         self.standby = Standby()
         self.why = "it has just started"
         self.changed = threading.Event()  # the role is another now
+        self.listeners = Listeners(3 * rules.seconds)
         self.ahead = 0.0  # seconds that the leader's clock is ahead of ours
         self._lock = threading.RLock()
         self._name: tuple[str, ...] = ()
         self._before: tuple[str, ...] = ()
         self._since: Moment | None = None
+        self._succession: Succession | None = None
+        self._followed: int | None = None  # the epoch before a take-over that nobody was told of yet
+        self._missed = 0.0  # when its leader had been looked for in vain
         self._ready = True
-        self._ending = threading.Event()
+        self._rest = Rest()
         now = around.now()
         resumed = watch.resumes(self.memory, rules, now)
         self.reign = Reign(self.memory.led, now) if resumed else None
@@ -53,20 +60,25 @@ class Watcher:
     def start(self) -> None:
         """Look from now on, in a thread of its own, until the role changes or `close`."""
         self.changed.clear()
-        self._ending.clear()
+        self._rest.begin()
         self._thread = threading.Thread(target=self._run, name="failover", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Look no more; waits for the look that goes on."""
-        self._ending.set()
+        self._rest.end()
         self._thread.join(self.rules.seconds + 10.0)
+        self._succession = None
         self.ledger.hand_back()
         self.copies.forget()
 
-    def lead(self, updater: Updater, vault: Vault) -> None:
+    def lead(self, updater: Updater, vault: Vault, succession: Succession) -> None:
         """What this manager leads with: before `start`."""
-        around = self.around
+        around, reign = self.around, self.reign
+        self._succession = succession
+        if self._followed is not None and reign is not None:
+            succession.took_over(self._followed, reign.epoch, self._missed)
+            self._followed = None
         self.ledger.updater = updater
         self.copies.state = lambda: replica.gathered(around.state_dir, vault, around.front.storage)
 
@@ -100,22 +112,20 @@ class Watcher:
             self.copies.version if reign else "",
         )
 
-    def answered(self, question: bytes) -> bytes:
+    def answered(self, question: bytes, address: str) -> bytes:
         """The answer to a question of another manager, whose word counts too. NotGenuine."""
-        nonce, word = words.heard(self.around.key, words.ASK, question[: words.LONGEST])
+        nonce, word = words.heard(self.around.key, words.ASK, question)
         if word.id != self.rules.id:
             self._heard(word)
+            if not word.leads:
+                self.listeners.note(address)
         return words.said(self.around.key, words.ANSWER, nonce, self.word())
 
-    def replica(self, question: bytes) -> bytes | None:
-        """The leader's sealed state, for a manager that stands by; None when this one does not lead. NotGenuine."""
-        words.heard(self.around.key, words.ASK, question[: words.LONGEST])
-        return None if self.reign is None else self.copies.sealed()
-
-    def program(self, question: bytes, sha256: str) -> bytes | None:
-        """A file of an agent, for the gateway of a manager that stands by; None where there is none. NotGenuine."""
-        words.heard(self.around.key, words.ASK, question[: words.LONGEST])
-        return self.around.side.program(sha256)
+    def told(self, word: Word) -> None:
+        """The leader says that there is something to copy. That is no look: it may be that only we hear it."""
+        leader = self.standby.leader
+        if leader is not None and leader.id == word.id and word.leads and word.version != self.copies.version:
+            self._rest.tell(word)
 
     # Looks
 
@@ -147,9 +157,9 @@ class Watcher:
             began = time.monotonic()
             name = tuple(self.around.peers.addresses())
             heard = self.around.peers.ask(name[0], self.word()) if name else None
-            if heard is not None or self._ending.is_set():
+            if heard is not None or self._rest.ended:
                 break
-            self._ending.wait(max(0.0, self.rules.seconds / 10 - (time.monotonic() - began)))
+            self._rest.pause(max(0.0, self.rules.seconds / 10 - (time.monotonic() - began)))
         look = Look(self.around.now(), heard, name)
         with self._lock:
             if watch.moved(self._name, name, self.ledger.own):
@@ -171,18 +181,24 @@ class Watcher:
             if self.memory != before:
                 memory.keep(self.around.state_dir, self.memory)
         self.around.front.tell(leads=False)
-        leader, at = self.standby.leader, look.name[0] if look.name else ""
+        leader, at = self.standby.leader, look.name[0] if look.name and look.heard else ""
         if self.standby.since is None:
             self.why = "the leader was heard" if leader else "it looks for a leader"
             if leader is not None and at:
                 self.copies.fetch(self.around.peers, at, self.word(), leader)
-        self.around.side.follow(self.memory.epoch, lambda sha256: self.around.peers.program(at, self.word(), sha256))
+        self._follow(at)
         if self.standby.since is None:
             return
         own, online = accounts.own_address(self.around.line, self.around.account), self._online(2)
         if own and online:
             look = self._look(2)  # what was looked for in vain may have been so while this manager was cut off
         self._judge(look._replace(own=own, online=online))
+
+    def _follow(self, at: str) -> None:
+        """Have the gateway stand by too; what it misses is fetched where the leader was just heard, or not at all."""
+        peers = self.around.peers
+        self.around.side.follow(self.memory.epoch, lambda sha256: peers.program(at, self.word(), sha256) if at else b"")
+        self.around.front.tell(leads=False)  # a certificate that has just come is used at once
 
     def _judge(self, look: Look) -> None:
         may = self.ledger.may_ask(self.around.account.mark(self.around.key))
@@ -195,6 +211,8 @@ class Watcher:
 
     def _take_over(self, look: Look) -> None:
         with self._lock:
+            missed = self.standby.since or look.at
+            self._followed, self._missed = self.memory.epoch, missed.wall
             reign, remembered = watch.taken_over(self.memory, self.rules, look.at)
             memory.keep(self.around.state_dir, remembered)
             if look.own not in look.name:
@@ -241,6 +259,8 @@ class Watcher:
             if self.reign is not None:
                 if watch.overtaken(self.reign, word):
                     self._step_down(f"{word.id} leads in the later epoch {word.epoch}", word.epoch)
+                elif self._succession is not None:
+                    self._succession.heard(word, now.wall)
             elif watch.leads(word, self.memory, self.rules):
                 self.ahead = word.at - now.wall
                 self.standby = Standby(leader=word)
@@ -264,11 +284,22 @@ class Watcher:
             self.why = why
 
     def _run(self) -> None:
-        while not self._ending.is_set() and not self.changed.is_set():
+        while not self._rest.ended and not self.changed.is_set():
             began = time.monotonic()
             try:
                 self.round()
             except OSError as error:
                 event(_log, logging.ERROR, "failover_stuck", why=one_line(error))
             if not self.changed.is_set():
-                self._ending.wait(self.wait(time.monotonic() - began))
+                for news in self._rest.until(time.monotonic() + self.wait(time.monotonic() - began)):
+                    self._copy(news)
+
+    def _copy(self, news: Word) -> None:
+        """What the leader told of between two looks."""
+        if self.reign is not None or not self._name:
+            return
+        try:
+            self.copies.fetch(self.around.peers, self._name[0], self.word(), news)
+        except OSError as error:
+            event(_log, logging.ERROR, "replica_not_kept", why=one_line(error))
+        self._follow(self._name[0])

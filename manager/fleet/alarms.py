@@ -16,9 +16,10 @@ from hopmap.errors import one_line
 from hopmap.logs import event
 from hopmap.wire import decode
 from manager.fleet.core import letter
+from manager.fleet.core.condition import BAD
 from manager.fleet.core.destination import Destination, Refused, read_url
 from manager.fleet.core.letter import News
-from manager.fleet.history_store import HistoryStore
+from manager.fleet.history_store import Alarm, HistoryStore
 from manager.fleet.line import Line, Silent
 from manager.fleet.polling import Changed
 
@@ -161,11 +162,26 @@ class Alarms:
 
     def gather(self, news: News) -> None:
         """Something has changed that people are told of."""
-        event(_log, logging.WARNING, "node_changed", node=news.name, before=news.before, now=news.state, why=news.why)
+        if news.before != news.state:
+            event(
+                _log, logging.WARNING, "node_changed", node=news.name, before=news.before, now=news.state, why=news.why
+            )
+        self._keep(news)
         with self._lock:
             if len(self._gathered) < _MOST_GATHERED:
                 self._gathered.append(news)
         self._news.set()
+
+    def _keep(self, news: News) -> None:
+        """For the page of alarms."""
+        try:
+            if news.state in BAD:
+                alarm = Alarm(news.node, news.name, news.kind, news.state, news.since, news.why)
+                self._store.alarm(alarm, goes_on=news.before in BAD)
+            else:
+                self._store.alarm_ended(news.node, news.since)
+        except OSError as error:
+            event(_log, logging.ERROR, "alarm_not_kept", why=one_line(error))
 
     def post(self) -> None:
         """Put what was gathered into the outbox."""

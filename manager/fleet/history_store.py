@@ -1,4 +1,7 @@
-"""What polls found, in SQLite: a row a minute for a day, a row an hour for 90 days, and each node's last word."""
+"""What polls found, in SQLite: a row a minute for a day, a row an hour for 90 days, and each node's last word.
+
+Beside that the alarms: those that go on and the last that ended, and letters of them that are not through yet.
+"""
 
 import json
 import threading
@@ -24,7 +27,15 @@ CREATE TABLE IF NOT EXISTS last (node TEXT PRIMARY KEY, condition TEXT NOT NULL,
 CREATE TABLE IF NOT EXISTS letter (
   id INTEGER PRIMARY KEY, body TEXT NOT NULL, way TEXT NOT NULL, tries INTEGER NOT NULL, due REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS alarm (
+  id INTEGER PRIMARY KEY, node TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
+  since REAL NOT NULL, why TEXT NOT NULL, ended REAL
+);
+CREATE INDEX IF NOT EXISTS alarm_node ON alarm (node) WHERE ended IS NULL;
 """
+MOST_ENDED = 500  # alarms
+BESIDE = ("name", "manager")  # kinds of alarms that are of no node
+_ALARM = "node, name, kind, state, since, why"
 
 
 class Found(NamedTuple):
@@ -36,6 +47,18 @@ class Found(NamedTuple):
     gains: dict[str, float]
     condition: Condition
     seen: float
+
+
+class Alarm(NamedTuple):
+    """Something that is wrong, or was until `ended`: of which node or other part, since when, and why."""
+
+    node: str
+    name: str
+    kind: str
+    state: str
+    since: float
+    why: str
+    ended: float | None = None
 
 
 class HistoryStore:
@@ -73,6 +96,9 @@ class HistoryStore:
             gone = [(node,) for (node,) in self._db.execute("SELECT node FROM last") if node not in there]
             for table in ("last", *KEPT):
                 self._db.executemany(f"DELETE FROM {table} WHERE node = ?", gone)  # noqa: S608 - our own names
+            open_ones = self._db.execute("SELECT node, kind FROM alarm WHERE ended IS NULL").fetchall()
+            lost = [(node,) for node, kind in open_ones if kind not in BESIDE and node not in there]
+            self._db.executemany("DELETE FROM alarm WHERE node = ? AND ended IS NULL", lost)
 
     def of(self, node: str, table: str, since: float) -> list[dict[str, float]]:
         """A node's rows of "minute" or "hour" from a moment on, the oldest first."""
@@ -96,6 +122,44 @@ class HistoryStore:
         with self._lock:
             rows = self._db.execute("SELECT node, condition, seen FROM last").fetchall()
         return {node: (Condition(*json.loads(condition)), seen) for node, condition, seen in rows}
+
+    def alarm(self, alarm: Alarm, *, goes_on: bool) -> None:
+        """Something is wrong; `goes_on` when it was already, in another state: then it counts from when it began."""
+        with self._lock, self._whole():
+            began = self._db.execute(
+                "SELECT since FROM alarm WHERE node = ? AND ended IS NULL", (alarm.node,)
+            ).fetchone()
+            since = min(began[0], alarm.since) if began and goes_on else alarm.since
+            self._db.execute("DELETE FROM alarm WHERE node = ? AND ended IS NULL", (alarm.node,))
+            self._db.execute(
+                f"INSERT INTO alarm ({_ALARM}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
+                (alarm.node, alarm.name, alarm.kind, alarm.state, since, alarm.why),
+            )
+
+    def forget_alarm(self, node: str) -> None:
+        """Nobody knows any more whether it is still so there."""
+        with self._lock, self._whole():
+            self._db.execute("DELETE FROM alarm WHERE node = ? AND ended IS NULL", (node,))
+
+    def alarm_ended(self, node: str, at: float) -> None:
+        """What was wrong there is well again; the oldest that ended are forgotten."""
+        with self._lock, self._whole():
+            self._db.execute("UPDATE alarm SET ended = ? WHERE node = ? AND ended IS NULL", (at, node))
+            self._db.execute(
+                "DELETE FROM alarm WHERE id IN (SELECT id FROM alarm WHERE ended IS NOT NULL "
+                "ORDER BY ended DESC LIMIT -1 OFFSET ?)",
+                (MOST_ENDED,),
+            )
+
+    def alarms(self, *, ended: bool, most: int = MOST_ENDED) -> list[Alarm]:
+        """Those that ended, the last first, or those that go on, the newest first."""
+        which, order = ("NOT NULL", "ended") if ended else ("NULL", "since")
+        with self._lock:
+            rows = self._db.execute(
+                f"SELECT {_ALARM}, ended FROM alarm WHERE ended IS {which} ORDER BY {order} DESC LIMIT ?",  # noqa: S608 - our own names
+                (most,),
+            ).fetchall()
+        return [Alarm(*row) for row in rows]
 
     def post(self, body: str, ways: Sequence[str], now: float, most: int) -> int:
         """Put a letter into the outbox, once for each way; how many old ones had to make room."""

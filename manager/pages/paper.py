@@ -1,6 +1,6 @@
 """What every page is printed with: templates that escape by default, the frame around them, the headers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,17 @@ _HTML = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"
 class Paper:
     """Prints pages of the templates in a directory; `static` is the path of the files that they load.
 
-    `named` says that there is a page of the public name.
+    `named` says that there is a page of the public name; `alarms` counts those that go on, or is None.
     """
 
-    def __init__(self, templates: Path, static: str, *, named: bool = False) -> None:
+    def __init__(
+        self, templates: Path, static: str, *, named: bool = False, alarms: Callable[[], int | None] = lambda: None
+    ) -> None:
         self._templates = {
             path.name: bottle.SimpleTemplate(name=path.name, lookup=[str(templates)])
             for path in sorted(templates.glob("*.html"))
         }
-        self._static, self._named = static, named
+        self._static, self._named, self._alarms = static, named, alarms
 
     def page(self, template: str, code: int = HTTPStatus.OK, **values: Any) -> bottle.HTTPResponse:
         """A page for whoever asks."""
@@ -37,6 +39,7 @@ class Paper:
             **values,
             static=self._static,
             named=self._named,
+            alarms=self._alarms() if visitor.user else None,
             version=__version__,
             visitor=visitor,
             may=users.may,

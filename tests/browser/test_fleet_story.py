@@ -17,7 +17,7 @@ from tests.faults.fault_parts import Agent, Input, Part, until
 
 from .conftest import free_port
 from .looks import Album
-from .person import fresh_code, set_up, sign_in
+from .person import PASSWORD, fresh_code, set_up, sign_in
 from .world import World
 
 pytestmark = pytest.mark.browser
@@ -28,6 +28,7 @@ def test_from_the_first_start_to_the_stop_of_a_fleet(world: World, page: Any) ->
     made_the_first_admin(world)
     looked_at_what_is_empty(world)
     signed_in_with_a_fresh_code(world)
+    confirmed_that_it_is_her(world)
     second = registered_a_service_by_its_url(world)
     saw_it_turn_red_within_two_polls(world, second)
     here = paused_an_agent_and_saw_it_stop(world)
@@ -43,8 +44,8 @@ def made_the_first_admin(world: World) -> None:
     assert "Nobody can sign in yet" in world.page.text_content("main")
     world.album.look("login-empty")
     world.album.axe_sees()
-    world.secret, world.used, codes = set_up(world.page, world.manager.first_link(), world.album.look)
-    assert len(set(codes)) == 10
+    world.secret, world.used, world.codes = set_up(world.page, world.manager.first_link(), world.album.look)
+    assert len(set(world.codes)) == 10
 
 
 def looked_at_what_is_empty(world: World) -> None:
@@ -67,6 +68,20 @@ def signed_in_with_a_fresh_code(world: World) -> None:
     world.used = fresh_code(world.secret, world.used)
     sign_in(world.page, world.used)
     world.page.wait_for_selector("#headline")
+
+
+def confirmed_that_it_is_her(world: World) -> None:
+    world.ten_minutes_pass()
+    world.go("/keys")
+    assert "Confirm that it is you" in world.page.text_content("h1")
+    world.album.look("confirm")
+    for code in ("000000", world.codes[0]):
+        world.page.fill("input[name=password]", PASSWORD)
+        world.page.fill("input[name=code]", code)
+        world.page.keyboard.press("Enter")
+        world.page.wait_for_selector("#wrong" if code == "000000" else "h1:has-text('API keys')")
+        if code == "000000":
+            world.album.look("confirm-wrong")
 
 
 def registered_a_service_by_its_url(world: World) -> Input:
@@ -114,6 +129,10 @@ def saw_it_turn_red_within_two_polls(world: World, second: Input) -> None:
     world.page.click(f"text={name}")
     world.page.wait_for_selector("text=Since its start")
     world.album.look("node-red")
+    world.page.click("nav >> text=Alarms (1)")
+    assert "One alarm goes on." in world.page.text_content("h1")
+    assert "silent" in world.page.locator("tr", has_text=name).text_content()
+    world.album.look("alarms")
 
 
 def paused_an_agent_and_saw_it_stop(world: World) -> Agent:
@@ -133,6 +152,13 @@ def paused_an_agent_and_saw_it_stop(world: World) -> Agent:
 def made_a_key_and_used_it_through_the_gateway(world: World) -> Agent:
     world.go("/keys")
     form = "section:has(h2:has-text('Make a key'))"
+    world.page.fill(f"{form} input[name=node]", "agent-1")
+    world.page.fill(f"{form} input[name=days]", "for ever")
+    world.page.press(f"{form} input[name=days]", "Enter")
+    world.page.wait_for_selector("label:has(input[name=days]) .fault")
+    assert world.page.input_value(f"{form} input[name=node]") == "agent-1"
+    world.album.look("keys-wrong")
+    world.page.fill(f"{form} input[name=days]", "30")
     world.page.fill(f"{form} input[name=node]", "agent-1")
     world.page.press(f"{form} input[name=node]", "Enter")
     key = world.page.text_content("code.secret")

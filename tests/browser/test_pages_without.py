@@ -10,6 +10,7 @@ PAGES = (
     "",
     "fleet",
     "fleet?state=trouble",
+    "alarms",
     "versions",
     "opt-outs",
     "keys",

@@ -199,7 +199,7 @@ class Host:
         self.gateway: Daemon | None = None
         self.caddy: Daemon | None = None
 
-    def has_led_for_an_hour(self) -> None:
+    def _has_led_for_an_hour(self) -> None:
         now = moments.now()
         memory.keep(self.state, Memory(16, 16, now))
         asked = earlier(now, 3600)
@@ -224,8 +224,8 @@ class Host:
         """The gateway's own socket."""
         return f"{self.folder}/own.sock"
 
-    def start(self) -> None:
-        """Front, gateway and manager, as a machine starts them."""
+    def start(self, *, as_leader: bool = False) -> None:
+        """Front, gateway and manager, as a machine starts them; one that has led for an hour leads on."""
         if self.caddy is None:
             file = self.folder / "Caddyfile"
             file.write_bytes(subprocess.run([*PYTHON, "manager", "caddyfile", *self.flags], check=True,
@@ -243,6 +243,8 @@ class Host:
             "DYFI_PASS": self.net.dyfi.password,
             "SSL_CERT_FILE": f"{self.net.folder}/trusted.pem",
         }
+        if as_leader:
+            self._has_led_for_an_hour()
         argv = [*PYTHON, "manager", "--verbose", *self.flags]
         self.manager = Daemon(self.machine, self.folder / "manager.log", argv, **environ)
 

@@ -59,8 +59,7 @@ def moved(folder: Path, fault: Callable[[Host], None]) -> str:
         net = stack.enter_context(closing(Net(folder)))
         first, second = (stack.enter_context(closing(Host(net, rank, SECONDS))) for rank in (0, 1))
         stack.callback(lambda: sys.stderr.write(first.told() + second.told()))
-        first.has_led_for_an_hour()
-        first.start()
+        first.start(as_leader=True)
         browser = net.browser()
         until(lambda: browser.ask("GET", "/login")[0] == 200, "the first manager serves the name over TLS", 60)
         token = re.findall(r"set-up\?token=(\S+)", first.log())[0]
@@ -69,7 +68,7 @@ def moved(folder: Path, fault: Callable[[Host], None]) -> str:
         until(lambda: second.leads() is False, "the second manager stands by", 60)
         until(lambda: of_version(net.version()) == 16, "the input has orders of the first epoch", 60)
         agents = Agents(net, first)
-        assert stands_by(second)
+        until(lambda: stands_by(second), "its gateway stands by", 30)
         time.sleep(STEP - time.time() % STEP + 0.1)  # the code of setting up counts as used
         used = pyotp.TOTP(secret).now()
         signed_in = time.time()
@@ -91,12 +90,14 @@ def moved(folder: Path, fault: Callable[[Host], None]) -> str:
         assert not net.browser().sign_in(fresh)
         until(lambda: of_version(net.version()) == 33, "the input has orders of the second epoch", 60)
 
+        assert 'node="hopmap.dy.fi, rank 0" before=ok now=silent' in second.log()  # what letters are made of
         heal(first)
         watched([first, second], 60, lambda: first.leads() is False, time.monotonic())
         time.sleep(6 * SECONDS)
         assert (first.leads(), second.leads()) == (False, True)
         assert of_version(net.version()) == 33
         assert stands_by(first)
+        assert 'node="hopmap.dy.fi, rank 0" before=silent now=ok' in second.log()
         assert net.dyfi.words == ["good"]
         assert net.dyfi.names[NAME] == second.machine.address
         return f"{fault.__name__}: name back after {named:.0f} s, pages over TLS after {served:.0f} s, 1 update"

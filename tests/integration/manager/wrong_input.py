@@ -127,7 +127,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "/why": ("address",),
     **dict.fromkeys(
         (
-            "/", "/about", "/account", "/account/authenticator", "/audit", "/users", "/versions", "/name",
+            "/", "/about", "/account", "/account/authenticator", "/alarms", "/audit", "/users", "/versions", "/name",
             "/api/v1/overview", "/api/v1/fleet", "/prometheus/targets", "/.well-known/probing.txt", "/health", "/ready",
             "/metrics", "/service-info",
         ),

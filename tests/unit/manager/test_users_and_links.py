@@ -328,6 +328,7 @@ NEEDS = {
     ("GET", "/"): "viewer",
     ("GET", "/account"): "viewer",
     ("GET", "/account/authenticator"): "viewer",
+    ("GET", "/alarms"): "viewer",
     ("GET", "/api/v1/overview"): "viewer",
     ("GET", "/api/v1/fleet"): "viewer",
     ("GET", "/confirm"): "viewer",

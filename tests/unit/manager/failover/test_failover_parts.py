@@ -1,10 +1,12 @@
 """Fail-over without a network: what is copied and put in place, who may write, what stands by, what is refused."""
 
 import base64
+import itertools
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -26,6 +28,7 @@ from manager.core.front import Front, caddyfile, standby_caddyfile
 from manager.core.sealing import Unsealable
 from manager.dyfi.core.moment import Moment
 from manager.failover import memory, replica, roles
+from manager.failover.copies import Copies
 from manager.failover.core import epoch
 from manager.failover.core import word as words
 from manager.failover.core.watch import Memory
@@ -33,8 +36,13 @@ from manager.failover.core.word import Word
 from manager.failover.front import FrontControl
 from manager.failover.internet import HEADER, reached
 from manager.failover.standby import standby_app
+from manager.failover.succession import Succession, node_of
+from manager.failover.telling import SECONDS, Listeners, Telling
 from manager.failover.watcher import Watcher
 from manager.fleet.control import Steering, Tenure
+from manager.fleet.core import letter
+from manager.fleet.core.condition import OK, SILENT
+from manager.fleet.core.letter import News
 from manager.fleet.core.orders import Change
 from manager.keeping import refuse_codes_until_now
 from manager.vault import NotLeading, open_vault
@@ -367,3 +375,135 @@ def test_a_name_that_moves_counts_as_a_request_though_nobody_answers(
         watcher.round()
     assert watcher.reign is None
     assert "less than ten minutes ago" in watcher.why
+
+
+# Changes are told at once
+
+
+class Told:
+    """Copies whose state is what the test says."""
+
+    def __init__(self) -> None:
+        self.content, self.version, self.looks = b"1", "", 0
+
+    def mark(self) -> object:
+        return self.content
+
+    def look(self) -> int:
+        self.looks += 1
+        self.version = self.content.decode()
+        return 5_000_000
+
+
+def test_a_change_is_told_once_to_each_that_stands_by_and_a_large_one_not_too_often() -> None:
+    copies, listeners, heard = Told(), Listeners(60.0, lambda: 0.0), list[str]()
+    telling = Telling(copies, listeners, heard.append)  # type: ignore[arg-type] # in its place
+    assert telling.round() == SECONDS
+    assert copies.looks == 0  # nobody listens
+    listeners.note("192.0.2.1")
+    listeners.note("192.0.2.2")
+    listeners.note("192.0.2.1")
+    assert telling.round() == SECONDS + 5.0
+    assert telling.round() == SECONDS
+    assert heard == ["192.0.2.1", "192.0.2.2"]
+    copies.content = b"2"
+    telling.round()
+    assert heard[2:] == heard[:2]
+
+
+def test_who_has_not_asked_for_long_is_told_nothing_and_no_more_than_there_can_be() -> None:
+    now = [0.0]
+    listeners = Listeners(60.0, lambda: now[0])
+    for number in range(20):
+        listeners.note(f"192.0.2.{number}")
+    assert len(listeners.all()) == 16
+    now[0] = 61.0
+    assert listeners.all() == []
+
+
+def test_only_the_leader_that_is_known_makes_this_manager_copy_and_that_is_no_look(watcher: Watcher) -> None:
+    key = watcher.around.key
+    leader = Word("m0", 0, 16, leads=True, ready=True, at=1.8e9, version="1")
+    asked(watcher, "/peer", words.said(key, words.ASK, "n", leader))
+    before = watcher.standby
+    fetched: list[Word] = []
+    watcher.copies.fetch = lambda _peers, _address, _mine, word: fetched.append(word)  # type: ignore[method-assign]
+    watcher._name = ("192.0.2.1",)
+
+    def rest() -> list[Word]:
+        for news in watcher._rest.until(time.monotonic() + 0.05):
+            watcher._copy(news)
+        return [fetched.pop() for _ in fetched[:]]
+
+    for other in (leader._replace(id="m2"), leader._replace(leads=False), leader._replace(version="")):
+        assert asked(watcher, "/peer/news", words.said(key, words.ASK, "news", other)).status == 204
+        assert rest() == []
+    assert asked(watcher, "/peer/news", words.said(b"x" * 32, words.ASK, "news", leader)).status == 403
+    news = words.said(key, words.ASK, "news", leader)
+    assert asked(watcher, "/peer/news", news).status == 204
+    assert rest() == [leader]
+    assert watcher.standby == before
+
+
+def test_what_is_changed_has_another_mark(house: Any, tmp_path: Path, watcher: Watcher) -> None:
+    copies = Copies(house.folder, b"k" * 32, tmp_path, watcher.around.side)
+    marks = [copies.mark(), copies.mark()]
+    house.set_up()
+    marks.append(copies.mark())
+    house.fleet.steering.change("alice", Change(stop=True))
+    marks.append(copies.mark())
+    assert [before == after for before, after in itertools.pairwise(marks)] == [True, False, False]
+
+
+# A take-over is an alarm
+
+
+def word_of(rank: int, *, leads: bool = False) -> Word:
+    return Word(f"m{rank}", rank, 16, leads=leads, ready=True, at=1.8e9)
+
+
+def test_whom_one_follows_is_silent_until_it_is_heard_again() -> None:
+    told: list[News] = []
+    one = Succession("hopmap.dy.fi", 1, told.append, set())
+    one.took_over(16, 33, 1.8e9)
+    assert (told[0].before, told[0].state, told[0].since) == (OK, SILENT, 1.8e9)
+    assert letter.subject(told) == "hopmap: hopmap.dy.fi, rank 0 is silent"
+    assert "rank 0 (manager) is silent since 2027-01-15 08:00:00 UTC: Rank 1 leads in its place, in epoch 33." in (
+        letter.text(told, "https://hopmap.dy.fi")
+    )
+    one.heard(word_of(2), 1.9e9)
+    one.heard(word_of(0, leads=True), 1.9e9)  # it does not know yet that it was overtaken
+    assert len(told) == 1
+    for _ in range(2):
+        one.heard(word_of(0), 1.9e9)
+    assert [(news.node, news.state) for news in told[1:]] == [(told[0].node, OK)]
+
+
+def test_an_alarm_of_a_manager_outlives_a_restart_of_who_leads() -> None:
+    told: list[News] = []
+    Succession("hopmap.dy.fi", 1, told.append, {node_of(0)}).heard(word_of(0), 1.9e9)
+    assert [news.state for news in told] == [OK]
+
+
+@pytest.mark.parametrize(("before", "states"), [(0, []), (16, [OK])])
+def test_the_first_of_all_follows_nobody_and_who_was_gone_itself_says_so(before: int, states: list[str]) -> None:
+    told: list[News] = []
+    Succession("hopmap.dy.fi", 0, told.append, set()).took_over(before, before + 16, 1.8e9)
+    assert [news.state for news in told] == states
+
+
+def test_a_manager_that_takes_over_makes_an_alarm_when_it_leads(
+    house: Any, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed(watcher, Names(("192.0.2.1", None)), monkeypatch)
+    watcher.memory = Memory(17)
+    while watcher.reign is None:
+        watcher.round()
+    told: list[News] = []
+    vault = house.door.accounts.records[0]
+    for _ in range(2):  # a restart of the pages is no take-over
+        gone = {news.node for news in told}
+        watcher.lead(Any, vault, Succession("hopmap.dy.fi", 0, told.append, gone))  # type: ignore[arg-type] # unused
+    assert [(news.node, news.state) for news in told] == [(node_of(1), SILENT)]
+    watcher._heard(word_of(1))
+    assert [news.state for news in told] == [SILENT, OK]
