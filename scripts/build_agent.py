@@ -136,7 +136,7 @@ def main(argv: Iterable[str]) -> int:
     files = contents()
     content = archive(files, commit_time())
     given.output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = given.output.with_name(f".{given.output.name}.new")
+    temporary = given.output.with_name(f".{given.output.name}.{os.getpid()}")
     temporary.write_bytes(content)
     temporary.chmod(0o755)
     temporary.replace(given.output)

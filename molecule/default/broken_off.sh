@@ -3,15 +3,15 @@
 # all of them with everything that Ansible can tell, and no secret in it.
 set -euo pipefail
 cd "$MOLECULE_PROJECT_DIRECTORY"
-play() { timeout 300 ansible-playbook -i "$MOLECULE_INVENTORY_FILE" -i molecule/default/late.ini --limit late -vvv --diff site.yml; }
+play() { timeout 1200 ansible-playbook -i "$MOLECULE_INVENTORY_FILE" -i molecule/default/late.ini --limit late -vvv --diff site.yml; }
 
 molecule/hosts up late:bookworm
 log=$MOLECULE_EPHEMERAL_DIRECTORY/broken_off
 play >"$log.1" 2>&1 &
 running=$!
-for _ in $(seq 1200); do
-  # pip is at work: the virtual environment is begun, and not whole
-  ! molecule/hosts exec late sh -c 'ls /opt/hopmap/releases/*/venv/lib/*/site-packages/*' >/dev/null 2>&1 || break
+# until pip is at work: the virtual environment is begun, and not whole
+until molecule/hosts exec late sh -c 'ls /opt/hopmap/releases/*/venv/lib/*/site-packages/*' >/dev/null 2>&1; do
+  kill -0 "$running" 2>/dev/null || { echo "that run ended before the host was killed"; tail -50 "$log.1"; exit 1; }
   sleep 0.1
 done
 ! molecule/hosts exec late sh -c 'ls /opt/hopmap/releases/*/complete' 2>/dev/null || { echo "killed too late"; exit 1; }

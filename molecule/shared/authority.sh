@@ -15,7 +15,7 @@ setsid "$hosts" here pebble-challtestsrv -dns01=127.0.0.1:8053 -management=127.0
   -defaultIPv6= -http01= -https01= -tlsalpn01= </dev/null >"$folder/dns.log" 2>&1 &
 PEBBLE_VA_NOSLEEP=1 setsid "$hosts" here pebble -strict -dnsserver=127.0.0.1:8053 -config="$folder/pebble.json" \
   </dev/null >"$folder/pebble.log" 2>&1 &
-for _ in $(seq 100); do
+for _ in $(seq 600); do
   "$hosts" here curl --silent --fail --cacert "$folder/door.pem" https://127.0.0.1:15000/roots/0 >"$folder/root.pem" && exit 0
   sleep 0.1
 done

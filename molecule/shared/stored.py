@@ -6,6 +6,8 @@ import sys
 import time
 import urllib.request
 
+_ATTEMPTS = 600  # twice a second
+
 
 def get(path: str) -> bytes:
     """An answer of the output's health port."""
@@ -15,13 +17,13 @@ def get(path: str) -> bytes:
 
 
 def main() -> None:
-    """Wait for it for a minute, then walk its results by cursor."""
-    for attempt in range(120):
+    """Wait for it for five minutes, then walk its results by cursor."""
+    for attempt in range(_ATTEMPTS):
         try:
             get("/ready")
             break
         except OSError:
-            if attempt == 119:
+            if attempt == _ATTEMPTS - 1:
                 raise
             time.sleep(0.5)
     after = ""

@@ -42,7 +42,7 @@ def main() -> int:
     flags.add_argument("--more", type=int, default=0)
     flags.add_argument("--agents", type=int, default=1, help="how many are to be heard of")
     flags.add_argument("--whole", action="store_true")
-    flags.add_argument("--seconds", type=float, default=120)
+    flags.add_argument("--seconds", type=float, default=300)
     given = flags.parse_args()
     end, ids, cursors = time.monotonic() + given.seconds, Counter[str](), dict.fromkeys(given.outputs, "")
     while True:

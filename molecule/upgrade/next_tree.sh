@@ -1,12 +1,22 @@
 #!/bin/bash
-# next_tree.sh FOLDER VERSION [migrates|falls]: a copy of this source tree as another version; one that migrates changes the output's
-# schema twice, the agent of one that falls does not start where /etc/hopmap/sabotaged is
+# next_tree.sh FOLDER VERSION before|migrates|falls: a source tree as another version. What was before is an older commit, its own
+# roles included; the others are copies of this tree: one that migrates changes the output's schema twice, the agent of one that falls
+# does not start where /etc/hopmap/sabotaged is.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/../.."
-folder=$1 version=$2 kind=${3:-}
+folder=$1 version=$2 kind=$3
+before=3b9cb1cce17c # the oldest that is upgraded from: releases lie and are switched as now
 rm -rf "$folder"
 mkdir -p "$folder"
-cp -r --parents hopmap agents services manager lab scripts pyproject.toml README.md LICENSE NOTICE.md .gitignore roles/release/files "$folder"
+old=$(git -c safe.directory="$PWD" rev-parse --quiet --verify "$before^{commit}" 2>/dev/null) || old=""
+if [ "$kind" = before ] && [ -n "$old" ]; then
+  git -c safe.directory="$PWD" archive "$old" | tar --extract --directory="$folder"
+  git -c safe.directory="$PWD" log -1 --format='the build before is of commit %h, %cs' "$old"
+else
+  [ "$kind" != before ] || echo "this clone has no commit $before: the build before is this tree with another number"
+  cp -r --parents hopmap agents services manager lab scripts roles playbooks site.yml pyproject.toml README.md LICENSE NOTICE.md .gitignore \
+    "$folder"
+fi
 printf '"""hopmap maps the routes of the internet."""\n\n__version__ = "%s"\n' "$version" >"$folder/hopmap/__init__.py"
 if [ "$kind" = falls ]; then
   sed -i '/^    logs.start(/i\    if Path("/etc/hopmap/sabotaged").exists():\n        raise UserError("sabotaged")' "$folder/agents/command.py"
