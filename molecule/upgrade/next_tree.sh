@@ -1,7 +1,7 @@
 #!/bin/bash
 # next_tree.sh FOLDER VERSION before|migrates|falls: a source tree as another version. What was before is an older commit, its own
-# roles included; the others are copies of this tree: one that migrates changes the output's schema twice, the agent of one that falls
-# does not start where /etc/hopmap/sabotaged is.
+# roles included; the others are copies of this tree: one that migrates changes the output's schema twice, and its input lives for three
+# seconds where /etc/hopmap/short-lived is; the agent of one that falls does not start where /etc/hopmap/sabotaged is.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/../.."
 folder=$1 version=$2 kind=$3
@@ -23,6 +23,9 @@ if [ "$kind" = falls ]; then
   grep -q sabotaged "$folder/agents/command.py"
 fi
 [ "$kind" = migrates ] || exit 0
+sed -i '/^    logs.start(/i\    if Path("/etc/hopmap/short-lived").exists():\n        __import__("threading").Timer(3, __import__("os")._exit, [1]).start()' \
+  "$folder/services/input/command.py"
+grep -q short-lived "$folder/services/input/command.py"
 steps=$folder/services/output/migrations/state
 number=$(find "$steps" -name '*.sql' | wc -l)
 for name in first second; do
