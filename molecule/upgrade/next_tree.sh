@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/../.."
 folder=$1 version=$2 kind=$3
-before=3b9cb1cce17c # the oldest that is upgraded from: releases lie and are switched as now
+before=7dd2e97ba7a8 # the oldest that is upgraded from: the first whose releases watch and undo themselves
 rm -rf "$folder"
 mkdir -p "$folder"
 old=$(git -c safe.directory="$PWD" rev-parse --quiet --verify "$before^{commit}" 2>/dev/null) || old=""
