@@ -69,6 +69,7 @@ def moved(folder: Path, fault: Callable[[Host], None]) -> str:
         until(lambda: of_version(net.version()) == 16, "the input has orders of the first epoch", 60)
         agents = Agents(net, first)
         until(lambda: stands_by(second), "its gateway stands by", 30)
+        until(lambda: agents.are_known_to(second), "its gateway has what agents hold", 30)
         time.sleep(STEP - time.time() % STEP + 0.1)  # the code of setting up counts as used
         used = pyotp.TOTP(secret).now()
         signed_in = time.time()

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from manager.failover.core.word import Word
+from manager.failover.succession import Succession
 from manager.fleet.alarms import MOST_LETTERS, Alarms, Mail, MailServer, NotSent, Webhook, read_mail_server
 from manager.fleet.core.condition import Condition
 from manager.fleet.core.destination import Refused, read_networks
@@ -291,3 +293,24 @@ def test_in_the_background(store: HistoryStore, hook: Any, monkeypatch: pytest.M
     assert arrived.wait(20)
     alarms.close()
     assert len(hook.letters) == 1
+
+
+def test_a_take_over_is_a_letter_by_every_way(store: HistoryStore, hook: Any, post_office: MailServerOfTheTest) -> None:
+    mail = Mail(MailServer("smtp", "127.0.0.1", post_office.port), "hopmap@example.org", ("ops@example.org",))
+    ways: dict[str, Callable[[str], None]] = {"webhook": Webhook(Line(HOME), hook.url), "mail": mail}
+    alarms = Alarms(store, ways, "https://hopmap.dy.fi", Clock())
+    one = Succession("hopmap.dy.fi", 1, alarms.gather, ())
+    one.took_over(16, 33, 1_795_420_800.0)
+    alarms.post()
+    alarms.send()
+    one.heard(Word("m0", 0, 33, leads=False, ready=True, at=0.0), 1_795_424_400.0)
+    alarms.post()
+    alarms.send()
+    assert [letter["subject"] for letter in hook.letters] == [
+        "hopmap: hopmap.dy.fi, rank 0 is silent", "hopmap: hopmap.dy.fi, rank 0 is well again",
+    ]  # fmt: skip
+    assert hook.letters[0]["nodes"][0]["why"] == "Rank 1 leads in its place, in epoch 33."
+    assert len(post_office.mails) == 2
+    assert "Subject: hopmap: hopmap.dy.fi, rank 0 is silent\r\n" in post_office.mails[0]
+    (ended,) = store.alarms(ended=True)
+    assert (ended.kind, ended.state, ended.ended) == ("manager", "silent", 1_795_424_400.0)
