@@ -14,7 +14,7 @@ def results(url: str, after: str) -> list[dict[str, dict]]:
     """The next lines of the output's results, each with its cursor."""
     headers = {"Authorization": f"Bearer {os.environ['TOKEN']}"} if os.environ.get("TOKEN") else {}
     query = f"{url}/results?limit=1000" + (f"&after={after}" if after else "")
-    with urllib.request.urlopen(urllib.request.Request(query, headers=headers), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(query, headers=headers), timeout=60) as answer:
         return [json.loads(line) for line in answer.read().splitlines()]
 
 
@@ -23,7 +23,11 @@ def main() -> int:
     url, agents, deadline = sys.argv[1], int(sys.argv[2]), time.monotonic() + float(sys.argv[3])
     cursor, ids, hops, again, seen = "", set(), set(), set(), set()
     while time.monotonic() < deadline and not (again and len(seen) >= agents):
-        news = results(url, cursor)
+        try:
+            news = results(url, cursor)
+        except OSError as error:  # started anew, or slow: there is time
+            sys.stderr.write(f"{url}: {error}\n")
+            news = []
         for line in news:
             cursor, result = line["cursor"], line["result"]
             ids.add(result["id"])

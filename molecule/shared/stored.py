@@ -12,7 +12,7 @@ _ATTEMPTS = 600  # twice a second
 def get(path: str) -> bytes:
     """An answer of the output's health port."""
     headers = {"Authorization": f"Bearer {os.environ['TOKEN']}"} if os.environ.get("TOKEN") else {}
-    with urllib.request.urlopen(urllib.request.Request(sys.argv[1] + path, headers=headers), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(sys.argv[1] + path, headers=headers), timeout=60) as answer:
         return answer.read()
 
 

@@ -18,7 +18,7 @@ def lines(output: str, after: str) -> list[dict[str, dict[str, str]]]:
     """The next results of an output's health port, each with its cursor."""
     query = f"{output}/results?limit=1000" + (f"&after={after}" if after else "")
     call = urllib.request.Request(query, headers={"Authorization": f"Bearer {os.environ['TOKEN']}"})
-    with urllib.request.urlopen(call, timeout=10) as answer:
+    with urllib.request.urlopen(call, timeout=60) as answer:
         return [json.loads(line) for line in answer.read().splitlines()]
 
 
