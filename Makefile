@@ -5,7 +5,7 @@
 #   make test     install, then every gate and every test with coverage (about 16 minutes on 2 cores)
 #   make faults   kills, full disks, damage, bad input, cut-off parts (about 4 minutes on 2 cores)
 #   make faults-full  the same at full size, with the benchmarks of the services (tests/faults/README.md)
-#   make molecule  the playbooks on booted Debian hosts, two scenarios side by side (about 20 minutes; SCENARIOS="default fleet")
+#   make molecule  the agent's one file and the playbooks on booted Debian hosts (about 20 minutes; SCENARIOS="default fleet")
 #   make bench    the table of figures (about 8 minutes)
 #   make agent    the agent as one file for any Linux with Python 3.11: hopmap-agent.pyz
 #   make soak     everything for a long time, watched for growth (SOAK_MINUTES=120)
@@ -83,6 +83,7 @@ faults-full: $(VENV)/.installed-dev tools
 	$(BIN)/python -m benchmarks input_serving output_ingest
 
 molecule: $(VENV)/.installed-dev tools
+	$(BIN)/pytest tests/fleet
 	molecule/test $(SCENARIOS)
 
 bench: $(VENV)/.installed-dev tools
