@@ -64,7 +64,7 @@ def test_it_loads_without_complaint_and_asks_nobody_else(visit: Any, manager: An
 
 def test_the_numbers_grow_by_themselves(visit: Any, manager: Any) -> None:
     page = visit()
-    assert "Waiting for the first agent" in page.page.text_content("h1")
+    page.page.locator("h1", has_text="Waiting for the first agent").wait_for()  # the manager may have to ask first
     assert page.page.is_visible("#routes-empty")
     manager.services.grow(10)
     page.wait_number("results", 10)

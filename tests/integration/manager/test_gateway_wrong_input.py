@@ -58,12 +58,18 @@ OWN: dict[str, tuple[dict[str, Any], dict[str, set[str]]]] = {
     ),
     "/enrol-tokens": ({"node": "m", "hours": 5}, {"node": {"null"}}),
     "/enrol-tokens/end": ({"id": "12345678"}, {}),
+    "/place": ({"epoch": 1, "leads": True, "seconds": 60}, {"leads": {"true"}, "seconds": {"negative"}}),
+    "/copy": (
+        {"schema": 1, "epoch": 1, "keys": [], "tokens": [], "agents": []},
+        {"keys": {"list"}, "tokens": {"list"}, "agents": {"list"}},
+    ),
 }
 OUTSIDE: dict[str, tuple[dict[str, Any], dict[str, set[str]]]] = {
     "/gateway/enrol": ({"node": "m"}, {}),
     "/gateway/heartbeat": (HEARTBEAT, {"schema": set(), "health": {"object"}}),
 }
-READ = {"/keys", "/enrol-tokens", "/nodes", "/agents", "/health", "/ready", "/service-info", "/metrics"}
+READ = {"/keys", "/enrol-tokens", "/nodes", "/agents", "/copy", "/health", "/ready", "/service-info", "/metrics"}
+ONE_AGENT = "/agents/<sha256>"
 READ_OUTSIDE = {"/gateway/targets", "/gateway/control", "/gateway/agent/<sha256>", "/health", "/ready", "/service-info"}
 
 
@@ -78,7 +84,7 @@ class Box:
     def kept(self) -> Any:
         keys, parts = self.gateway.keys, self.gateway.parts
         known = [replace(key, used=0.0) for key in keys.known()]
-        return known, keys.tokens(), len(parts.heartbeats), parts.programs.listed(), len(self.behind.asked)
+        return known, keys.tokens(), keys.place, len(parts.heartbeats), parts.programs.listed(), len(self.behind.asked)
 
     def token(self, path: str) -> str:
         return self.gateway.keys.new_token(None, 3600.0) if path == "/gateway/enrol" else self.key
@@ -108,7 +114,7 @@ def told(answer: Any) -> str:
 
 def test_every_call_has_its_row(box: Box) -> None:
     for name, read, written in (
-        ("own.sock", READ, set(OWN) | {"/agents"}),
+        ("own.sock", READ | {ONE_AGENT}, set(OWN) | {"/agents"}),
         ("g.sock", READ_OUTSIDE, set(OUTSIDE) | {"/gateway/results"}),
     ):
         routes = {(route.method, route.rule) for route in box.gateway.apps[name].routes if route.method != "HEAD"}
@@ -118,7 +124,7 @@ def test_every_call_has_its_row(box: Box) -> None:
 @pytest.mark.parametrize("path", [*OWN, *OUTSIDE])
 def test_wrong_fields(box: Box, path: str) -> None:
     fields, takes = (OWN | OUTSIDE)[path]
-    optional = {"days", "scopes", "overlap_days", "hours"} | ({"id"} if path == "/keys/revoke" else set())
+    optional = {"days", "scopes", "overlap_days", "hours", "seconds"} | ({"id"} if path == "/keys/revoke" else set())
     optional |= {"node"} if path == "/enrol-tokens" else set()
     wrongly, wrongly_asked = [], list[str]()
     for name in fields:
@@ -170,15 +176,22 @@ def test_wrong_questions_of_keys(box: Box, query: str) -> None:
     "sha256", ["x", "0" * 63, "0" * 65, "..%2f..%2fkeys.sqlite", "%00", "A" * 64, "%ff", "%0d%0aX:1"]
 )
 def test_wrong_files_of_agents(box: Box, sha256: str) -> None:
-    answer = box.gateway.call("GET", f"/gateway/agent/{sha256}", box.key)
-    assert answer.status in {400, 404}
-    assert told(answer)
+    outside = box.gateway.call("GET", f"/gateway/agent/{sha256}", box.key)
+    for answer in (outside, box.gateway.manage("GET", f"/agents/{sha256}")):
+        assert answer.status in {400, 404}
+        assert told(answer)
 
 
-@pytest.mark.parametrize("path", [*OWN, *sorted(READ - {"/agents", "/enrol-tokens"})])
+@pytest.mark.parametrize("epoch", ["x", "-1", "0", "1.5", "%D9%A3", "9" * 99])
+def test_wrong_epochs_of_files(box: Box, epoch: str) -> None:
+    before = box.kept()
+    answer = box.gateway.manage("POST", f"/agents?epoch={epoch}", b"x")
+    assert (answer.status, told(answer)[:5], box.kept()) == (400, "epoch", before)
+
+
+@pytest.mark.parametrize("path", sorted({*OWN, *READ, ONE_AGENT.replace("<sha256>", "0" * 64)} - {"/agents"}))
 def test_other_methods_of_its_own_socket(box: Box, path: str) -> None:
-    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", *(("GET",) if path in OWN and path not in READ else ("POST",))):
-        if (path, method) == ("/enrol-tokens", "POST"):
-            continue
+    reads, writes = path in READ or path not in OWN, path in OWN
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", *(() if reads else ("GET",)), *(() if writes else ("POST",))):
         answer = box.gateway.manage(method, path)
         assert (method, answer.status) == (method, 405)
