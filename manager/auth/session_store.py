@@ -1,13 +1,17 @@
 """Sessions in SQLite, so that a restart signs nobody out. Only digests of their secrets are kept."""
 
+import logging
+import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from hopmap.errors import one_line
+from hopmap.logs import event
 from manager.core import sessions
 from manager.core.sessions import Limits, Session
-from manager.database import opened
+from manager.database import Transaction, opened
 
 FILE = "sessions.sqlite"
 MOST_OF_A_USER, MOST = 20, 10_000
@@ -20,10 +24,14 @@ CREATE TABLE IF NOT EXISTS session (
 CREATE INDEX IF NOT EXISTS session_user ON session (user, seen);
 """
 _COLUMNS = "mark, user, created, seen, confirmed, address, browser"
+_log = logging.getLogger(__name__)
 
 
 class SessionStore:
-    """All sessions. `now` gives seconds since 1970, `secret` a fresh random text of 256 bits."""
+    """All sessions. `now` gives seconds since 1970, `secret` a fresh random text of 256 bits.
+
+    What begins, changes or ends one is on disk when it returns: OSError when the disk does not take it.
+    """
 
     def __init__(self, state_dir: Path, limits: Limits, now: Callable[[], float], secret: Callable[[], str]) -> None:
         self.limits = limits
@@ -41,7 +49,7 @@ class SessionStore:
         """A new session, just confirmed; its secret, which is told nowhere else."""
         secret, now = self._secret(), self._now()
         fresh = Session(sessions.mark_of(secret), user, now, now, now, address, browser[:100])
-        with self._lock:
+        with self._lock, self._whole():
             self._drop_dead(now)
             self._drop_beyond("WHERE user = ?", (user,), MOST_OF_A_USER - 1)
             self._drop_beyond("", (), MOST - 1)
@@ -60,17 +68,15 @@ class SessionStore:
             if found is None or not sessions.is_alive(found, now, self.limits):
                 return None
             if used and now - found.seen > _SEEN_EVERY_SECONDS:
-                self._db.execute("UPDATE session SET seen = ? WHERE mark = ?", (now, found.mark))
+                self._keep_alive(found.mark, now)
         return found
 
     def confirm(self, session: Session) -> str:
         """The user has shown password and code again: the session goes on under a new secret."""
         secret, now = self._secret(), self._now()
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._lock, self._whole():
             self._db.execute("DELETE FROM session WHERE mark = ?", (session.mark,))
             self._insert(replace(session, mark=sessions.mark_of(secret), confirmed=now, seen=now))
-            self._db.execute("COMMIT")
         return secret
 
     def of(self, user: str) -> list[Session]:
@@ -84,13 +90,23 @@ class SessionStore:
 
     def end(self, user: str, mark: str) -> bool:
         """End one session of a user; whether there was one."""
-        with self._lock:
+        with self._lock, self._whole():
             return self._db.execute("DELETE FROM session WHERE user = ? AND mark = ?", (user, mark)).rowcount > 0
 
     def end_all(self, user: str, but: str = "") -> int:
         """End all sessions of a user but one; how many."""
-        with self._lock:
+        with self._lock, self._whole():
             return self._db.execute("DELETE FROM session WHERE user = ? AND mark <> ?", (user, but)).rowcount
+
+    def _whole(self) -> Transaction:
+        return Transaction(self._db, "the session can't be kept")
+
+    def _keep_alive(self, mark: str, now: float) -> None:
+        """On a full disk too the pages can be seen, for as long as the session lives from when it was seen before."""
+        try:
+            self._db.execute("UPDATE session SET seen = ? WHERE mark = ?", (now, mark))
+        except sqlite3.Error as error:
+            event(_log, logging.ERROR, "session_not_kept", why=one_line(error))
 
     def _insert(self, session: Session) -> None:
         values = (session.mark, session.user, session.created, session.seen, session.confirmed,

@@ -1,6 +1,7 @@
 """The orders in SQLite: durable before anybody hears of them, each version once."""
 
 import json
+import logging
 import sqlite3
 import threading
 from contextlib import closing
@@ -8,13 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hopmap.errors import UserError
+from hopmap.errors import UserError, one_line
+from hopmap.logs import event
 from hopmap.wire.control import OptOut
 from manager.database import Transaction, copied, opened
 from manager.fleet.core.orders import Entry, Orders
 
 FILE = "control.sqlite"
 _REMEMBERED = 10_000  # versions
+_log = logging.getLogger(__name__)
 _ORDERS = "SELECT version, stop, paused, rates, agent_version, sha256 FROM orders LEFT JOIN program USING (version)"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS orders (
@@ -75,19 +78,24 @@ class ControlStore:
         return (row[0], row[1]) if row else (0, "")
 
     def keep_told(self, node: str, version: int, tag: str) -> None:
-        """Remember it; what is lost of this is found out by asking again."""
-        with self._lock:
-            self._db.execute("INSERT OR REPLACE INTO told VALUES (?, ?, ?)", (node, version, tag))
+        """Remember it, where the disk takes it: what is lost of this is found out by asking again."""
+        self._note("INSERT OR REPLACE INTO told VALUES (?, ?, ?)", (node, version, tag))
 
     def forget(self, node: str) -> None:
         """An input has gone."""
-        with self._lock:
-            self._db.execute("DELETE FROM told WHERE node = ?", (node,))
+        self._note("DELETE FROM told WHERE node = ?", (node,))
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._db.close()
+
+    def _note(self, statement: str, values: tuple[str | int, ...]) -> None:
+        try:
+            with self._lock:
+                self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            event(_log, logging.WARNING, "told_not_kept", why=one_line(error))
 
 
 def newest(state_dir: Path) -> int:

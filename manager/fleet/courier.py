@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from hopmap.client import Endpoint
+from hopmap.errors import one_line
 from hopmap.logs import event
 from hopmap.wire import decode
 from hopmap.wire.control import Control, decode_control, encode_control
@@ -15,7 +16,7 @@ from hopmap.wire.decode import WireError
 from manager.fleet.control import Steering
 from manager.fleet.core.destination import Destination, Refused
 from manager.fleet.core.orders import NotPossible
-from manager.fleet.line import Answer, Line, Silent
+from manager.fleet.line import Answer, Line
 
 LOOK_SECONDS = 15.0
 RETRY_SECONDS = (0.5, 1.0, 2.0, 3.0)
@@ -84,17 +85,18 @@ class Courier:
         """One visit; how long to wait before the next, unless there is news."""
         try:
             self.deliver()
-        except (Silent, Refused, NotTaken, WireError) as error:
-            if self.standing.problem != str(error):
-                event(_log, logging.WARNING, "control_not_told", input=self.to.node, why=str(error))
-            self.standing = Standing(self.standing.version, str(error), self._foreign)
+        except (OSError, Refused, NotTaken, WireError) as error:  # Silent, or a disk that takes nothing
+            why = one_line(error)
+            if self.standing.problem != why:
+                event(_log, logging.WARNING, "control_not_told", input=self.to.node, why=why)
+            self.standing = Standing(self.standing.version, why, self._foreign)
             self._failures += 1
             return RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1]
         self._failures = 0
         return LOOK_SECONDS
 
     def deliver(self) -> None:
-        """See to it that our document is in force there. Silent, Refused, NotTaken, WireError."""
+        """See to it that our document is in force there. Silent, Refused, NotTaken, WireError; OSError of the disk."""
         for _ in range(_MOST_TRIES):
             found = self._in_force()
             if found is not None and self._steering.is_overtaken(found):

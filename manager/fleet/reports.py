@@ -36,6 +36,7 @@ class Reports:
         self._line, self._take, self._seconds = line, take, seconds
         self._gateway = Endpoint.parse(f"unix://{socket}")
         self._heard: dict[str, float] = {}
+        self._refused: dict[str, str] = {}
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reports", daemon=True)
 
@@ -50,18 +51,33 @@ class Reports:
             self._thread.join(SECONDS)
 
     def fetch(self) -> None:
-        """One fetch: reports that are new since the last. Silent, WireError."""
+        """One fetch: reports that are new since the last. Silent, WireError.
+
+        One that can't be taken (the registry is full, the disk too) is tried again, and keeps no other from being so.
+        """
         answer = self._line.request(self._gateway, "GET", "/nodes", limit=_LARGEST)
         listed = decode.mapping(decode.parse(answer.body), "").get("nodes")
-        fresh = {}
+        fresh, refused = dict[str, float](), dict[str, str]()
         for report in _reports(listed if isinstance(listed, list) else []):
-            said = answer.answered - report.age
-            fresh[report.node] = said
-            if said > self._heard.get(report.node, float("-inf")) + 1.0:
-                self._take(report)
+            said, before = answer.answered - report.age, self._heard.get(report.node, float("-inf"))
+            if said <= before + 1.0:
+                fresh[report.node] = before
+            elif why := self._refusal(report):
+                refused[report.node] = why
             else:
-                fresh[report.node] = self._heard[report.node]
-        self._heard = fresh
+                fresh[report.node] = said
+        self._heard, self._refused = fresh, refused
+
+    def _refusal(self, report: Report) -> str:
+        """Why a report can't be taken, which is logged once; empty when it is taken."""
+        try:
+            self._take(report)
+        except (ValueError, OSError) as error:
+            why = one_line(error)
+            if self._refused.get(report.node) != why:
+                event(_log, logging.WARNING, "report_not_taken", node=report.node, why=why)
+            return why
+        return ""
 
     def _run(self) -> None:
         while not self._ending.is_set():

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .fault_parts import Agent, Input, Lab, Output, call, lab_targets, made, until
+from .fault_parts import Agent, Input, Lab, Output, Part, call, lab_targets, made, until
 
 Run = Callable[..., Any]
 
@@ -241,6 +241,53 @@ def test_an_agent_that_filled_the_disk_itself_starts_again(
     run(store)
     until(lambda: agent.statistics()["results"]["delivered"] > 100, "it delivers")
     assert [agent.end(), store.end(), source.end()] == [0, 0, 0]
+
+
+class DiskManager(Part):
+    """A manager that the link of the run signs in to, at a socket beside its small disk."""
+
+    name = "manager"
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.folder}/m.sock"
+
+    def words(self) -> list[str]:
+        place = [f"--unix={self.folder}/m.sock", f"--state-dir={self.folder}/disk0/manager"]
+        return ["manager", "--port=0", "--sign-in=link", *place, *self.flags]
+
+    def ready(self) -> bool:
+        return call(self.url, "GET", "/ready").status == 200
+
+    def post(self, path: str, session: str) -> int:
+        """Send a form without fields, as the page of the fleet does."""
+        page = call(self.url, "GET", "/fleet", headers={"Cookie": session}).body.decode()
+        token = re.search(r'name="form" value="([0-9a-f]+)"', page)
+        assert token, page
+        headers = {"Cookie": session, "Origin": "http://localhost"}
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return call(self.url, "POST", path, f"form={token[1]}".encode(), headers).status
+
+
+def test_a_manager(tmp_path: Path, run: Run, small_disk: Callable[[int], SmallDisk]) -> None:
+    """Its pages can be seen, what can't be kept is refused, an input that has come is told the orders there are."""
+    disk = small_disk(2)
+    manager = DiskManager(tmp_path, f"--inputs=unix://{tmp_path}/i.sock", "--outputs=unix:///none", inside=disk.inside)
+    run(manager)
+    link = (disk.seen / "manager" / "link").read_text().strip().removeprefix("http://localhost")
+    cookie = call(manager.url, "GET", link).headers["set-cookie"].partition(";")[0]
+    assert manager.post("/fleet/stop", cookie) == 200
+    disk.fill()
+    assert manager.post("/fleet/go", cookie) == 507
+    assert call(manager.url, "GET", link).status == 507
+    source = run(Input(tmp_path))
+    until(lambda: source.json("GET", "/control").get("stop"), "the input is told to stop")
+    for page in ("/", "/fleet", "/audit", "/opt-outs", "/alarms", "/api/v1/overview"):
+        assert call(manager.url, "GET", page, headers={"Cookie": cookie}).status == 200, page
+    disk.clear()
+    assert manager.post("/fleet/go", cookie) == 200
+    until(lambda: not source.json("GET", "/control").get("stop"), "and to go")
+    assert [manager.end(), source.end()] == [0, 0]
 
 
 @pytest.mark.parametrize("kind", [DiskInput, DiskOutput])

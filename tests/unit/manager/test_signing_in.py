@@ -142,6 +142,29 @@ def test_sessions_end_unused_and_at_the_latest(house: Any) -> None:
     assert browser.get("/").status == 303
 
 
+def test_on_a_disk_that_takes_nothing_pages_go_on_and_the_rest_is_refused_in_words(house: Any) -> None:
+    browser, _ = house.sign_in()
+    disk = house.door.sessions._db
+    disk.execute("PRAGMA query_only=ON")
+    house.time += 60
+    assert browser.get("/account").status == 200
+    tries: tuple[Callable[[], Any], ...] = (
+        lambda: house.sign_in()[1],
+        lambda: browser.post("/confirm", {"password": PASSWORD, "code": house.code("alice")}),
+        lambda: browser.post("/logout"),
+    )
+    for one in tries:
+        house.time += 30
+        refused = one()
+        assert refused.status == 507
+        assert "the disk does not take it" in refused.text
+    disk.execute("PRAGMA query_only=OFF")
+    house.time += 60
+    browser.get("/account")
+    fields = {"password": PASSWORD, "code": house.code("alice")}
+    assert browser.post("/confirm", fields).status == 303
+
+
 def test_what_the_page_asks_by_itself_is_no_use(house: Any) -> None:
     browser, _ = house.sign_in()
     for _ in range(3):

@@ -16,7 +16,7 @@ from hopmap.errors import UserError
 from manager.audit import Audit
 from manager.fleet.core.condition import Condition, Wanted
 from manager.fleet.core.destination import read_networks
-from manager.fleet.core.node import Node
+from manager.fleet.core.node import Node, Unfit
 from manager.fleet.core.reading import Reading
 from manager.fleet.fleet import Fleet, Given
 from manager.fleet.history_store import FILE, Found, HistoryStore
@@ -228,6 +228,28 @@ def test_nodes_that_report_through_the_gateway(make: Any) -> None:
         line.nodes = wrong
         reports.fetch()
     assert len(fleet.registry.all()) == 1
+
+
+@pytest.mark.parametrize("fault", [Unfit("2000 nodes are registered"), OSError("no space left on device")])
+def test_a_report_that_can_not_be_taken_keeps_no_other_from_being_so(
+    caplog: pytest.LogCaptureFixture, fault: Exception
+) -> None:
+    line, taken, full = Gateway(), list[str](), [True]
+
+    def take(report: Report) -> None:
+        if report.node == "fresh" and full[0]:
+            raise fault
+        taken.append(report.node)
+
+    reports = Reports(line, "/gateway.sock", take)
+    line.nodes = [heartbeat("fresh", 5.0), heartbeat("home", 5.0)]
+    reports.fetch()
+    reports.fetch()
+    assert taken == ["home"]
+    assert [one.message.split()[0] for one in caplog.records] == ["report_not_taken"]  # said once
+    full[0] = False
+    reports.fetch()
+    assert taken == ["home", "fresh"]
 
 
 def test_a_node_that_reports_no_more_falls_silent(tmp_path: Path) -> None:

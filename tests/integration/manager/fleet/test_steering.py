@@ -232,6 +232,24 @@ def test_a_version_kept_twice_is_refused(make: Any) -> None:
     assert AFTER_LOSS > 1
 
 
+def test_a_disk_that_takes_nothing_ends_no_courier(make: Any, run: Run, tmp_path: Path) -> None:
+    """What was ordered before is told; what can't be adopted is said, and adopted when there is room again."""
+    source, given = an_input(run, tmp_path, "one"), make()
+    given.change("alice", Change(stop=True))
+    given.store._db.execute("PRAGMA query_only=ON")
+    to = courier(given, source)
+    assert to.visit() == LOOK_SECONDS
+    assert to.standing == Standing(given.orders.version)
+    foreign = in_force(source) | {"version": given.orders.version + 5, "paused": ["a"]}
+    source.json("PUT", "/control", foreign)
+    assert to.visit() == 0.5
+    assert "the orders can't be kept" in to.standing.problem
+    given.store.forget("in-1")
+    given.store._db.execute("PRAGMA query_only=OFF")
+    to.visit()
+    assert to.standing.version == given.orders.version == in_force(source)["version"] > foreign["version"]
+
+
 def test_a_token_of_too_little_scope(make: Any, run: Run, tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("agent agent-token-of-the-test\nagent,admin whole-token-of-the-test\n")
     source, given = an_input(run, tmp_path, "one", f"--token-file={tmp_path}/tokens"), make()
