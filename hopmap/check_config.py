@@ -7,9 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from hopmap import config
+from hopmap import config, key_lines
 from hopmap.errors import UserError
 
 SETTINGS = {
@@ -56,19 +54,17 @@ def run(argv: list[str]) -> int:
         path = Path(name)
         part = given.part or guess(path)
         cls = settings_class(part)
-        config.build(cls, config.read_file(cls, path))
+        values = config.read_file(cls, path)
+        try:
+            config.build(cls, values)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
         sys.stdout.write(f"{path}: good, for hopmap {part}\n")
     return 0
 
 
 def guess(path: Path) -> str:
     """The part that knows most of the file's keys; an agent when none stands out."""
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return "agent"  # reading it again gives the exact complaint
-    keys = set(found) if isinstance(found, dict) else set()
+    keys = {key for key, _, _ in key_lines.read(path)}
     scores = {part: len(keys & {field.name for field in dataclasses.fields(settings_class(part))}) for part in parts()}
     return max(scores, key=lambda part: scores[part])

@@ -14,8 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-import yaml
-
+from hopmap import key_lines
 from hopmap.errors import UserError, one_line
 
 Settings = TypeVar("Settings")
@@ -100,15 +99,9 @@ def build(cls: type[Settings], values: Mapping[str, Any]) -> Settings:
 
 def read_file(cls: type[Any], path: Path) -> dict[str, Any]:
     """The checked keys of a YAML file."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; give an existing file with --config") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: byte {error.start} is not UTF-8 text") from error
     values: dict[str, Any] = {}
     fields = {field.name: field for field in dataclasses.fields(cls)}
-    for key, line, value in _entries(text, path):
+    for key, line, value in key_lines.read(path):
         where = f"{path}:{line}"
         if key not in fields:
             raise UserError(f"{where}: unknown key '{key}'{_nearest(key, fields)}")
@@ -116,25 +109,6 @@ def read_file(cls: type[Any], path: Path) -> dict[str, Any]:
             raise UserError(f"{where}: '{key}' is given twice")
         values[key] = _checked(_kind(cls, fields[key]), value, fields[key], f"{where}: {key}")
     return values
-
-
-def _entries(text: str, path: Path) -> list[tuple[str, int, Any]]:
-    try:
-        loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
-        if node is None:
-            return []
-        if not isinstance(node, yaml.MappingNode):
-            raise UserError(f"{path}: must be a list of 'key: value' lines")
-        return [
-            (str(loader.construct_object(key)), key.start_mark.line + 1, loader.construct_object(value, deep=True))
-            for key, value in node.value
-        ]
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise UserError(f"{path}:{line}: not YAML: {error.problem or error.context}") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {one_line(error)}") from error
 
 
 def _from_environment(cls: type[Any], part: str, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -172,12 +146,12 @@ def _kind(cls: type[Any], field: "dataclasses.Field[Any]") -> _Kind:
 
 
 def _from_text(kind: _Kind, value: Any, field: "dataclasses.Field[Any]", where: str) -> Any:
-    if kind.many:
-        items = value.split(",") if isinstance(value, str) else value
-        return _checked(kind, [_plain(kind, item.strip(), where) for item in items], field, where)
-    if kind.nullable and value in {"", "none"}:
-        return None
-    return _checked(kind, _plain(kind, value, where), field, where)
+    if not kind.many:
+        empty = _may_be_empty(kind, field) and value in _NOTHING
+        return _checked(kind, None if empty else _plain(kind, value, where), field, where)
+    items = [item.strip() for item in (value.split(",") if isinstance(value, str) else value)]
+    empty = len(items) == 1 and items[0] in _NOTHING
+    return _checked(kind, None if empty else [_plain(kind, item, where) for item in items], field, where)
 
 
 def _plain(kind: _Kind, text: Any, where: str) -> Any:
@@ -197,12 +171,20 @@ _NAMES: dict[type[Any], str] = {int: "whole number", float: "number", bool: "tru
 
 
 def _checked(kind: _Kind, value: Any, field: "dataclasses.Field[Any]", where: str) -> Any:
+    empty = _may_be_empty(kind, field) and (value is None or value in _NOTHING)
     if kind.many:
-        items = value if isinstance(value, list) else [value]
+        items = [] if empty else value if isinstance(value, list) else [value]
         return tuple(_one(kind, item, field, where) for item in items)
-    if kind.nullable and value in (None, "none"):
-        return None
+    if empty:
+        return None if kind.nullable else ""
     return _one(kind, value, field, where)
+
+
+_NOTHING = ("none", "")
+
+
+def _may_be_empty(kind: _Kind, field: "dataclasses.Field[Any]") -> bool:
+    return kind.many or kind.nullable or field.default == ""
 
 
 def _one(kind: _Kind, value: Any, field: "dataclasses.Field[Any]", where: str) -> Any:
@@ -210,9 +192,11 @@ def _one(kind: _Kind, value: Any, field: "dataclasses.Field[Any]", where: str) -
         value = float(value)
     if not isinstance(value, kind.type) or (kind.type is int and isinstance(value, bool)):
         raise UserError(f"{where} must be {_article(_NAMES[kind.type])}, not {str(value)[:40]!r}")
+    if value == "":
+        raise UserError(f"{where} must not be empty")
     low, high, choices = field.metadata["low"], field.metadata["high"], field.metadata["choices"]
     if (low is not None and not value >= low) or (high is not None and not value <= high):
-        bounds = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+        bounds = f"at least {low:.16g}" if high is None else f"from {low:.16g} to {high:.16g}"
         raise UserError(f"{where} must be {bounds}, not {value}")
     if choices and value not in choices:
         raise UserError(f"{where} must be one of {', '.join(choices)}, not {value!r}")

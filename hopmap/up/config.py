@@ -26,7 +26,7 @@ class UpSettings:
     seed: int = setting(
         1, "which world the lab makes, and which targets are chosen to begin with", low=0, high=2**32 - 1
     )
-    seed_budget: int = setting(19_000, "how many targets to begin with", low=1, high=10_000_000)
+    seed_budget: int = setting(19_000, "how many targets to begin with", low=1, high=1_000_000)
     transport: str = setting(
         "auto", "how packets reach the lab: TUN devices, a socket, or what this machine allows",
         choices=("auto", "tun", "socket"),

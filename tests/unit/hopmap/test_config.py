@@ -19,6 +19,9 @@ class Kettle:
     leaves: tuple[str, ...] = config.setting(("black",), "what to brew", choices=("black", "green", "mint"))
     note: str | None = config.setting(None, "said to the guests")
     key: str = config.setting("", "opens the tin", env="TIN_KEY")
+    guests: tuple[str, ...] = config.setting((), "who is coming")
+    shelf: str = config.setting("./shelf", "where the cups stand")
+    grains: int = config.setting(9, "of sugar", low=0, high=10_000_000)
 
     def __post_init__(self) -> None:
         if self.cups > 8 and self.water_litres < 2:
@@ -61,6 +64,27 @@ def test_a_setting_is_emptied_in_a_file(tmp_path: Path, nothing: str) -> None:
     assert kettle("--config", file, HOPMAP_KETTLE_CUPS="3") == Kettle(cups=3)
 
 
+@pytest.mark.parametrize("key", ["note", "key", "guests"])
+@pytest.mark.parametrize("nothing", ["none", ""])
+def test_whatever_may_be_empty_is_emptied_everywhere(tmp_path: Path, key: str, nothing: str) -> None:
+    full = written(tmp_path / "full.yaml", "note: hello\nkey: tin\nguests: [anna, ben]\n")
+    empty = getattr(Kettle(), key)
+    assert getattr(kettle("--config", full, f"--{key}={nothing}"), key) == empty
+    name = "TIN_KEY" if key == "key" else f"HOPMAP_KETTLE_{key.upper()}"
+    assert getattr(kettle("--config", full, **{name: nothing}), key) == empty
+    assert getattr(kettle("--config", written(tmp_path / "one.yaml", f"{key}: '{nothing}'\n")), key) == empty
+    assert getattr(kettle("--config", written(tmp_path / "one.yaml", f"{key}:\n")), key) == empty
+
+
+def test_what_may_not_be_empty_is_not(tmp_path: Path) -> None:
+    assert complaint("--shelf=") == "--shelf must not be empty"
+    assert complaint(HOPMAP_KETTLE_SHELF="") == "environment: HOPMAP_KETTLE_SHELF must not be empty"
+    assert complaint("--guests=anna", "--guests=") == "--guests must not be empty"
+    assert complaint("--config", written(tmp_path / "k.yaml", "shelf: ''\n")).endswith(
+        "k.yaml:1: shelf must not be empty"
+    )
+
+
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     assert kettle("--config", written(tmp_path / "empty.yaml", "# nothing\n")) == Kettle()
 
@@ -83,6 +107,12 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
         ("cups: [\n", ":2: not YAML"),
         ("cups: \x00\n", ": not YAML"),
         ("cups: !!python/object:os.system {}\n", ":1: not YAML"),
+        ("cups: 3\nnote: 2026-13-45\n", ":2: note: not YAML: month must be in 1..12"),
+        ("note: 0b_\n", ":1: note: not YAML: invalid literal"),
+        ("note: !!timestamp tea\n", ":1: note: not YAML: "),
+        ("note: !!bool tea\n", ":1: note: not YAML: "),
+        ("guests: " + "[" * 3_000, ": not YAML: nested too deeply"),
+        ("grains: 10000001\n", ":1: grains must be from 0 to 10000000, not 10000001"),
     ],
 )
 def test_a_file_that_is_wrong_is_told_by_place_and_key(tmp_path: Path, text: str, said: str) -> None:
@@ -143,6 +173,8 @@ def test_check_config_tells_whose_file_it_is(tmp_path: Path, capsys: pytest.Capt
         ([], "interval_second: 30\n", "unknown key 'interval_second': did you mean 'interval_seconds'?"),
         (["--part", "output"], "interval_seconds: 30\n", "unknown key 'interval_seconds'"),
         ([], "{", "not YAML"),
+        ([], "name: 2026-13-45\n", ":1: name: not YAML: month must be in 1..12"),
+        ([], "name: a b\n", "some.yaml: name 'a b' must be"),
     ],
 )
 def test_check_config_complains_as_the_part_would(tmp_path: Path, arguments: list[str], text: str, said: str) -> None:
