@@ -1,6 +1,8 @@
 """The `hopmap` command: one table of sub-commands, each imported only when it is asked for."""
 
 import difflib
+import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -77,25 +79,34 @@ def load(name: str, commands: Mapping[str, Command] = COMMANDS) -> Callable[[lis
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a sub-command. Exit code: its own, 2 for what the user can mend, 130 for Ctrl-C."""
+    """Run a sub-command. Exit code: its own, 2 for what the user can mend, 130 for Ctrl-C, 141 when nobody reads on."""
     return dispatch(sys.argv[1:] if argv is None else argv, COMMANDS, HELP)
 
 
 def dispatch(arguments: list[str], commands: Mapping[str, Command], text: str) -> int:
     """`main` for a table of commands and the text that tells of them."""
+    try:
+        code = _answer(arguments, commands, text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # such as `hopmap data | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed goes nowhere
+        return 128 + signal.SIGPIPE
+    except UserError as error:
+        sys.stderr.write(f"hopmap {arguments[0]}: {one_line(error)}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _answer(arguments: list[str], commands: Mapping[str, Command], text: str) -> int:
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
         sys.stdout.write(overview(commands, text))
         return 0
     if arguments[0] in {"-V", "--version"}:
         sys.stdout.write(f"hopmap {__version__}\n")
         return 0
-    try:
-        return load(arguments[0], commands)(arguments[1:])
-    except UserError as error:
-        sys.stderr.write(f"hopmap {arguments[0]}: {one_line(error)}\n")
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return load(arguments[0], commands)(arguments[1:])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The truth read back, shaped for asking: is this link real, and if not, how did it come about?"""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -90,19 +90,12 @@ class Answers:
         self.links.update(version.links)
         self.nodes.update(version.faces)
 
-    def worker_of(self, source: str | None, agent: int | None, target: str, seen: Iterable[str]) -> int | None:
-        """Whose trace it is: by source address, by what was said of the agent, or as its hops are one worker's."""
-        if agent is not None:
-            return agent
-        if source is not None:
-            return self.sources.get(source)
+    def shared(self, target: str, seen: Sequence[str]) -> dict[int, int]:
+        """For each worker that probed the target, how many of the addresses lie on its ways there."""
         probers = [worker for worker in self.sources.values() if (worker, target) in self.paths]
-        shared = {worker: self._shared(worker, target, seen) for worker in probers}
-        best = [worker for worker in probers if shared[worker] == max(shared.values())]
-        return best[0] if len(best) == 1 else None
+        return {worker: self._shared(worker, target, seen) for worker in probers}
 
-    def _shared(self, worker: int, target: str, seen: Iterable[str]) -> int:
-        """How many of the addresses lie on the worker's ways to the target."""
+    def _shared(self, worker: int, target: str, seen: Sequence[str]) -> int:
         versions = self.paths[worker, target]
         return sum(any(node(address, worker) in version.faces for version in versions) for address in seen)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from hopmap import config
 from hopmap.errors import UserError
 from lab import control, score, session
 from lab.tables import packaged
@@ -35,7 +36,7 @@ _MOST_WORKERS = 250
 
 
 def _parser(name: str, summary: str, examples: str = "") -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
+    return config.Parser(
         prog=f"hopmap lab{name}",
         description=summary,
         epilog=examples,

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
+from hopmap.errors import UserError
 from lab.answers import Answers, Link, Node, node
 from lab.traces import Traced, read
 
@@ -31,8 +32,7 @@ class Scoring:
         if not trace.traced:
             return
         self.traces += 1
-        agent = self.agents.get(trace.agent) if trace.agent else None
-        worker = self.answers.worker_of(trace.source, agent, trace.target, [seen.address for seen in trace.seen])
+        worker = self.agents.get(trace.agent) if trace.agent else self.answers.sources.get(trace.source or "")
         if worker is None or (worker, trace.target) not in self.answers.paths:
             self.unknown += 1
             return
@@ -102,6 +102,11 @@ def _recall(found: set[Any], answering: set[Any], existing: Iterable[Any]) -> di
 def scores(truth: Path, files: list[Path], agents: Mapping[str, int]) -> list[Score]:
     """A score for each file, and one of all together if there are several. UserError for files that can't be read."""
     answers = Answers(truth)
+    known = sorted(answers.sources.values())
+    for worker in agents.values():
+        if worker not in known:
+            raise UserError(f"--agents: the truth has no worker {worker}: it has {', '.join(map(str, known))}")
+    agents = _told_by_hops(answers, chain.from_iterable(map(read, files))) | dict(agents)
     together = Scoring(answers, agents)
     found = []
     for path in files:
@@ -111,6 +116,17 @@ def scores(truth: Path, files: list[Path], agents: Mapping[str, int]) -> list[Sc
             together.add(trace)
         found.append(alone.result(str(path)))
     return [*found, together.result("all together")] if len(files) > 1 else found
+
+
+def _told_by_hops(answers: Answers, traces: Iterable[Traced]) -> dict[str, int]:
+    """Which worker each agent was: on whose ways most of what its traces saw lies. None where two are alike."""
+    votes: dict[str, Counter[int]] = {}
+    for trace in traces:
+        if trace.agent and trace.traced:
+            shared = answers.shared(trace.target, [seen.address for seen in trace.seen])
+            votes.setdefault(trace.agent, Counter()).update(shared)
+    ranked = {agent: counted.most_common(2) for agent, counted in votes.items()}
+    return {agent: best[0][0] for agent, best in ranked.items() if best and (len(best) == 1 or best[0][1] > best[1][1])}
 
 
 def table(found: list[Score]) -> str:

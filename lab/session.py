@@ -176,8 +176,16 @@ def _folder(settings: Settings, reaper: Reaper) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _check_files(settings: Settings) -> None:
+    """UserError when what is to be written at the end would find no place: nothing measured shall be lost so."""
+    for option, path in (("--truth", settings.truth), ("--stats", settings.stats)):
+        if path is not None and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK | os.X_OK)):
+            raise UserError(f"cannot write to {path}: give {option} a file in a folder that can be written")
+
+
 def run(settings: Settings) -> int:
     """Run the lab to its end; the exit code."""
+    _check_files(settings)
     transport, why = choose_transport(settings)
     with contextlib.ExitStack() as stack:
         reaper = Reaper()

@@ -45,8 +45,10 @@ def read(path: Path) -> Iterator[Traced]:
         try:
             for row in found if isinstance(found, list) else [found]:
                 yield from _one(row)
-        except (KeyError, TypeError, AttributeError) as error:
+        except KeyError as error:
             raise UserError(f"{path}, line {number}: a measurement without {error}") from error
+        except (TypeError, AttributeError) as error:
+            raise UserError(f"{path}, line {number}: no measurement of hopmap or scamper") from error
 
 
 def _one(row: dict[str, Any]) -> Iterator[Traced]:

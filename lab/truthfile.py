@@ -45,4 +45,4 @@ def lines(path: Path) -> Iterator[str]:
         with gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8") as stream:
             yield from stream
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
+        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error

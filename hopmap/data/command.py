@@ -1,6 +1,5 @@
 """`hopmap data`: what the packaged tables are, how old they are, and what they know of an address."""
 
-import argparse
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -8,14 +7,13 @@ from datetime import UTC, date, datetime
 from importlib import resources
 from typing import Protocol
 
-from hopmap import addresses
+from hopmap import addresses, config
 from hopmap.data import asn, cloud, country, fetch, places
 from hopmap.data.packed import DataError
 from hopmap.data.special import block_of
 from hopmap.errors import UserError
 
 EXAMPLES = """\
-examples:
   hopmap data                            the tables: date, age, size, licence, source
   hopmap data lookup 8.8.8.8 10.0.0.1    what they know of these addresses
   hopmap data lookup - < addresses.txt   the same for every line of the standard input
@@ -31,12 +29,8 @@ class _Dated(Protocol):
 
 def run(argv: list[str]) -> int:
     """Run `hopmap data`; returns the exit code. UserError for an address that is none, or a damaged table."""
-    parser = argparse.ArgumentParser(
-        prog="hopmap data",
-        description="Show the packaged tables, or look addresses up in them. Only `fetch` uses the network.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    about = "Show the packaged tables, or look addresses up in them. Only `fetch` uses the network."
+    parser = config.parser("data", about, EXAMPLES)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     lookup = actions.add_parser("lookup", help="say what the tables know of addresses")
     lookup.add_argument("addresses", nargs="+", metavar="ADDRESS", help="IPv4 address, or '-' for one on each line")

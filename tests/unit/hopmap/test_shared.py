@@ -4,6 +4,8 @@ import logging
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -161,6 +163,17 @@ def test_a_missing_package_is_told_with_its_extra(
     assert capsys.readouterr().err == (
         "hopmap input: 'hopmap input' needs the package bottle: install with pip install 'hopmap[services]'\n"
     )
+
+
+@pytest.mark.parametrize("arguments", [["data"], ["--help"]])
+def test_a_reader_that_goes_away_is_no_traceback(arguments: list[str]) -> None:
+    nobody, end = os.pipe()
+    os.close(nobody)
+    done = subprocess.run(
+        [sys.executable, "-m", "hopmap", *arguments], stdout=end, stderr=subprocess.PIPE, timeout=60, check=False
+    )
+    os.close(end)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_ctrl_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,11 +80,11 @@ def scamper(target: str, hops: dict[int, str], *, source: str = "192.168.1.2") -
     return json.dumps({"type": "trace", "src": source, "dst": target, "probe_count": 8, "hops": seen})
 
 
-def own(target: str, hops: dict[int, str | None], late: int = 0) -> dict[str, Any]:
+def own(target: str, hops: dict[int, str | None], late: int = 0, agent: str = "anna") -> dict[str, Any]:
     seen = [{"ttl": ttl, "address": address, "late": ttl == late} for ttl, address in hops.items()]
     return {
         "schema": 1,
-        "agent": "anna",
+        "agent": agent,
         "target": target,
         "ping": {"sent": 1},
         "trace": {"probes": 5, "hops": seen},
@@ -236,18 +236,40 @@ def test_several_files_are_scored_alone_and_together(truth_file: Path, tmp_path:
     assert "1 false by zero-TTL forwarder" in text
 
 
-def test_an_agents_trace_belongs_to_the_worker_whose_hops_it_shows(truth_file: Path, tmp_path: Path) -> None:
+def two_workers(truth_file: Path, tmp_path: Path) -> Path:
+    """The same truth with a second worker, which reaches 9.9.9.1 and 9.9.9.6 by other ways."""
     far = path("9.9.9.1", [[1, 1, 1], [9, 2, 2]], [[1, 9, "plain"], [9, 0, "plain"]], worker=1, distance=[3, 3])
     rows = [
         *map(str.strip, truthfile.lines(truth_file)),
         json.dumps({"kind": "worker", "worker": 1, "source": "192.168.2.2"}),
     ]
     file = tmp_path / "two.jsonl"
-    file.write_text("\n".join([*rows, json.dumps(far)]) + "\n")
-    first, second = own("9.9.9.1", dict(FULL)), own("9.9.9.1", {1: "192.168.1.1", 2: "5.0.0.8", 3: "9.9.9.1"})
-    found = scored(file, tmp_path, json.dumps(first), json.dumps(second), json.dumps(own("9.9.9.1", {})))
+    further = path("9.9.9.6", [[1, 1, 1], [9, 2, 2]], [[1, 9, "plain"], [9, 0, "plain"]], worker=1, distance=[3, 3])
+    file.write_text("\n".join([*rows, json.dumps(far), json.dumps(further)]) + "\n")
+    return file
+
+
+def test_an_agents_traces_belong_to_the_worker_whose_hops_they_show(truth_file: Path, tmp_path: Path) -> None:
+    second = own("9.9.9.1", {1: "192.168.1.1", 2: "5.0.0.8", 3: "9.9.9.1"}, agent="ben")
+    of_anna, of_ben = [own("9.9.9.1", dict(FULL)), own("9.9.9.1", {})], [second]
+    of_nobody = [own("9.9.9.1", {5: "9.9.9.1"}, agent="carl")]
+    rows = map(json.dumps, [*of_anna, *of_ben, *of_nobody])
+    found = scored(two_workers(truth_file, tmp_path), tmp_path, *rows)
     assert (found["targets"], found["not_in_truth"], found["false_links"]) == (2, 1, 0)
     assert found["links"]["recall"] == 1.0
+
+
+def test_what_an_agent_probed_before_the_lab_began_is_not_given_to_another(truth_file: Path, tmp_path: Path) -> None:
+    kept = own("9.9.9.6", {1: "192.168.1.1", 2: "5.0.0.1", 3: "5.0.0.6", 4: "9.9.9.6"})
+    found = scored(
+        two_workers(truth_file, tmp_path), tmp_path, json.dumps(own("9.9.9.1", dict(FULL))), json.dumps(kept)
+    )
+    assert (found["targets"], found["not_in_truth"], found["false_links"]) == (1, 1, 0)
+
+
+def test_a_worker_that_the_truth_does_not_have_is_named(truth_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--agents: the truth has no worker 7: it has 0"):
+        scored(truth_file, tmp_path, agents={"anna": 7})
 
 
 def test_other_kinds_of_rows_are_passed_over(tmp_path: Path) -> None:
@@ -258,7 +280,12 @@ def test_other_kinds_of_rows_are_passed_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("{", "line 1: not JSON"), ('{"type":"trace","src":"1.1.1.1"}', "line 1: a measurement without"), ("7", "line 1")],
+    [
+        ("{", "line 1: not JSON"),
+        ('{"type":"trace","src":"1.1.1.1"}', "line 1: a measurement without 'dst'"),
+        ("7", "line 1: no measurement"),
+        ('{"type":"trace","src":"1.1.1.1","dst":"1.2.3.4","probe_count":1,"hops":5}', "line 1: no measurement"),
+    ],
 )
 def test_bad_traces_are_named(tmp_path: Path, text: str, says: str) -> None:
     file = tmp_path / "x"

@@ -37,6 +37,12 @@ def test_an_address_that_is_none_is_named() -> None:
         run(["lookup", "8.8.8"])
 
 
+@pytest.mark.parametrize("wrong", [["nosuch"], ["lookup"], ["fetch", "--into"], ["look", "8.8.8.8"]])
+def test_a_wrong_call_is_told_in_one_line(wrong: list[str]) -> None:
+    with pytest.raises(UserError, match=r"--help' shows what it takes$"):
+        run(wrong)
+
+
 def test_a_missing_table_is_the_users_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "FILE", "none.tsv")
     with pytest.raises(UserError, match="install hopmap again"):
