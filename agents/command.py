@@ -12,7 +12,7 @@ from agents.clock import SystemClock
 from agents.config import AgentSettings
 from agents.daemon import Agent
 from agents.health import HealthServer, Vitals, listen, listen_unix
-from agents.opening import open_transport
+from agents.opening import held, open_transport
 from agents.update import launch
 from agents.update.launch import Running
 from hopmap import config, logs
@@ -68,6 +68,11 @@ def _stopper(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
 
 def _run(settings: AgentSettings, stop: threading.Event, running: Running | None, *, once: bool) -> bool:
     """Whether the agent is to be started again, as another program."""
+    with held(Path(settings.state_dir)):
+        return _work(settings, stop, running, once=once)
+
+
+def _work(settings: AgentSettings, stop: threading.Event, running: Running | None, *, once: bool) -> bool:
     transport = open_transport(settings)
     servers: list[HealthServer] = []
     try:

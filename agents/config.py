@@ -73,7 +73,7 @@ class AgentSettings:
     no_auth: bool = setting(default=False, about="listen beyond loopback without a token, knowingly")
     state_dir: str = setting("./agent_state", "directory for the spool, the cooldown and the instance id")
     name: str | None = setting(None, "this agent's name in results and to the input; the instance id when not set")
-    token_file: str | None = setting(None, "file whose first line is the token for the services, mode 0600")
+    token_file: str | None = setting(None, "file that holds the token for the services and nothing else, mode 0600")
     private_networks: tuple[str, ...] = setting(
         (), "networks (CIDR) of your own in which the token may go over plain HTTP"
     )
@@ -113,7 +113,9 @@ class AgentSettings:
         0.0, "data on the line a day at most, spread over the day; 0: no limit", low=0, high=1_000_000
     )
     ping_count: int = setting(1, "echoes to a target; a silent one is tried once more", low=1, high=100)
-    opt_outs: str | None = setting(None, "file of prefixes never to be probed, one a line, beside those control tells")
+    opt_outs: str | None = setting(
+        None, "file of prefixes never to be probed, as the input's: CIDR, reason, date; beside those that control tells"
+    )
     spool_max_mb: float = setting(64.0, "results kept while the output is away; then the oldest go", low=1, high=65_536)
     batch_targets: int = setting(100, "targets to ask for at once, at most", low=1, high=1_000)
     batch_results: int = setting(500, "results to hand in at once, at most", low=1, high=10_000)

@@ -1,6 +1,11 @@
 """What the settings ask for, opened: sockets, the engine's settings, the flow key, the operator's opt-outs."""
 
+import contextlib
+import fcntl
+import logging
+import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
 
@@ -15,10 +20,30 @@ from agents.probe.lab_socket import LabSocket
 from agents.probe.transport import Transport
 from agents.probe.unprivileged import open_sockets
 from hopmap.errors import UserError, one_line
-from hopmap.identity import instance_id, write_whole
+from hopmap.identity import instance_id, make_directory, write_whole
+from hopmap.logs import event
 
+_log = logging.getLogger(__name__)
 _PACKETS_PER_TARGET = 10  # about; decides how far ahead to lease
 _AHEAD_SECONDS = 60.0
+
+
+@contextlib.contextmanager
+def held(state_dir: Path) -> Iterator[None]:
+    """Keep other agents out of the directory: two would give one id to two results. UserError when one is there."""
+    make_directory(state_dir)
+    with contextlib.ExitStack() as closing:
+        try:
+            descriptor = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY)
+            closing.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"{state_dir} is in use by another agent: stop it, or give another with --state-dir"
+            ) from error
+        except OSError as error:
+            raise UserError(f"cannot use {state_dir}: {error.strerror}; give another with --state-dir") from error
+        yield
 
 
 def engine_settings(settings: AgentSettings, instance: str) -> EngineSettings:
@@ -46,8 +71,12 @@ def open_transport(settings: AgentSettings) -> Transport:
     if path is not None:
         return LabSocket(path, settings.lab_worker, clock=steady_ns)
     identifier = crc32(instance_id(Path(settings.state_dir), "agent").encode()) & 0xFFFF
+    guard = Guard(settings.contact, LiveNamespace())
+    if not guard.public:
+        advice = "give contact, such as mailto:you@example.org, or run it in the lab"
+        event(_log, logging.WARNING, "no_contact", effect="no public address is probed", advice=advice)
     tcp = "tcp" in {settings.ping_protocol, settings.trace_protocol}
-    return open_sockets(identifier, Guard(settings.contact, LiveNamespace()), steady_ns, tcp=tcp)
+    return open_sockets(identifier, guard, steady_ns, tcp=tcp)
 
 
 def _flow_key(state_dir: Path) -> bytes:

@@ -36,14 +36,14 @@ class OptOuts:
 
 
 def read_prefixes(lines: Iterable[str]) -> list[str]:
-    """The prefixes of an opt-out file, `#` beginning a comment; ValueError names the line."""
+    """The prefixes of an opt-out file, a reason may follow each; `#` begins a comment. ValueError names the line."""
     found = []
     for number, line in enumerate(lines, start=1):
-        text = line.partition("#")[0].strip()
+        words = line.partition("#")[0].split()
         try:
-            if text:
-                addresses.prefix(text)
-                found.append(text)
+            if words:
+                addresses.prefix(words[0])
+                found.append(words[0])
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
     return found

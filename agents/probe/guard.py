@@ -44,11 +44,11 @@ class LiveNamespace:
 class Guard:
     """Answers for each address. `reach` says in words how far it lets go; `device` is what to bind to, if any."""
 
-    __slots__ = ("_public", "_quick", "device", "reach")
+    __slots__ = ("_quick", "device", "public", "reach")
 
     def __init__(self, contact: str, namespace: Namespace) -> None:
         in_lab = not contact and lab_is_the_only_way_out(namespace)
-        self._public = bool(contact) or in_lab
+        self.public = bool(contact) or in_lab
         self.device = LAB_DEVICE if in_lab else None
         if contact:
             self.reach = "public addresses, with a contact"
@@ -57,12 +57,12 @@ class Guard:
         else:
             self.reach = "loopback only, for want of a contact"
         # First octets without a single special address in them need no further look: most of the space.
-        self._quick = bytearray(self._public and not _SPECIAL_OCTETS[octet] for octet in range(256))
+        self._quick = bytearray(self.public and not _SPECIAL_OCTETS[octet] for octet in range(256))
         self._quick[_LOOPBACK_OCTET] = self.device is None  # bound to the lab's device, loopback can't be reached
 
     def allows(self, address: int) -> bool:
         """Whether a probe to this u32 may leave."""
-        return bool(self._quick[address >> 24]) or (self._public and special_use(address) is None)
+        return bool(self._quick[address >> 24]) or (self.public and special_use(address) is None)
 
     def passes(self, packets: Sequence[bytes]) -> int:
         """How many IPv4 packets may leave before the first that may not, by the destinations in their headers."""

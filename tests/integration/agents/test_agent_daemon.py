@@ -251,6 +251,24 @@ def test_what_a_person_can_mend_is_one_line_and_exit_2(agent: Any, flags: list[s
     assert len(error.splitlines()) == 1
 
 
+def test_two_agents_do_not_share_a_directory(agent: Any, services: Any, soon: Any) -> None:
+    agent.start()
+    soon(lambda: agent.ask("/health").status == 200, "health")
+    first = agent.process
+    second = agent.start(f"--unix={agent.folder}/other.sock")
+    _, error = second.communicate(timeout=20)
+    agent.process = first
+    assert second.returncode == 2
+    assert (
+        error
+        == f"hopmap agent: {agent.folder}/state is in use by another agent: stop it, or give another with --state-dir\n"
+    )
+    assert agent.end(signal.SIGKILL)[0] == -signal.SIGKILL
+    agent.start()
+    soon(lambda: agent.ask("/health").status == 200, "health once more")
+    assert agent.end()[0] == 0
+
+
 def test_a_port_in_use_is_told(agent: Any) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -271,6 +289,7 @@ def test_without_privilege_it_probes_as_it_may_and_says_how(agent: Any, services
     assert code == 0, said
     assert re.match(r"(ping socket|UDP), for want of CAP_NET_RAW.*, loopback only", refused["transport"])
     assert f'transport="{refused["transport"]}"' in said
+    assert 'warning agent no_contact effect="no public address is probed" advice="give contact, such as mailto:' in said
     assert refused["packets"]["sent"] == 0
 
 

@@ -120,6 +120,7 @@ def test_opt_outs_hold_prefixes_of_any_length() -> None:
 
 
 def test_a_file_of_prefixes() -> None:
-    assert read_prefixes(["# ours", "", " 1.2.3.0/24  # asked", "4.4.4.4"]) == ["1.2.3.0/24", "4.4.4.4"]
+    lines = ["# ours", "", " 1.2.3.0/24  # asked", "4.4.4.4", "62.0.0.0/24  owner asked by mail  2026-11-02"]
+    assert read_prefixes(lines) == ["1.2.3.0/24", "4.4.4.4", "62.0.0.0/24"]
     with pytest.raises(ValueError, match="line 2: "):
         read_prefixes(["1.2.3.0/24", "example.org"])
