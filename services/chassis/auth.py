@@ -59,7 +59,8 @@ def read_tokens(path: Path) -> Tokens:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the token file {path}: {error}") from error
+        why = getattr(error, "strerror", "not UTF-8 text")
+        raise UserError(f"cannot read the token file {path}: {why}") from error
     digests = [
         _entry(words, f"{path}:{place}")
         for place, line in enumerate(lines, start=1)

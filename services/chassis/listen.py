@@ -231,6 +231,10 @@ def _why_not(address: Address, error: OSError) -> str:
     reason = (error.strerror or str(error)).lower()
     if "in use" in reason:
         return f"{address} is in use: stop what listens there, or choose another with --port or --unix"
+    if "permission" in reason and address.unix:
+        return f"{address} can't be opened: permission denied; give a path in a folder that can be written"
     if "permission" in reason:
         return f"{address} can't be opened: permission denied; ports below 1024 need privileges"
+    if address.unix:
+        return f"{address} can't be opened: {reason}; give a path of at most 107 bytes in an existing folder"
     return f"{address} can't be opened: {reason}; give an address of this machine with --host"

@@ -6,9 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
-from hopmap import __version__, config, logs
+from hopmap import __version__, addresses, config, logs
 from hopmap.data import cloud
 from hopmap.data.packed import DataError
+from hopmap.data.special import is_all_special, special_use
 from hopmap.errors import UserError, one_line
 from hopmap.logs import event
 from hopmap.wire.control import OptOut
@@ -88,10 +89,19 @@ def starting_points(given: InputSettings) -> tuple[list[NewPrefix], list[tuple[i
             holders = {found for one in chosen if (found := known.covering(one.address))}
             prefixes += [NewPrefix(*one, lazy=False) for one in sorted(holders)]
         elif source != "none":
-            prefixes += listing.seeds(
-                _text(Path(source), "--seeds takes cloud, none, a file of CIDRs or a cloud.bin"), source
-            )
+            text = _text(Path(source), "--seeds takes cloud, none, a file of CIDRs or a cloud.bin")
+            listed = listing.seeds(text, source)
+            _warn_of_special(source, listed)
+            prefixes += listed
     return prefixes, seeds
+
+
+def _warn_of_special(source: str, prefixes: list[NewPrefix]) -> None:
+    special = [one for one in prefixes if is_all_special(one.network, one.length)]
+    if special:
+        first = addresses.prefix_text(special[0].network, special[0].length)
+        why = f"{special_use(special[0].network)} space is never served"
+        event(_log, logging.WARNING, "seeds_never_served", file=source, prefixes=len(special), first=first, why=why)
 
 
 def _cloud_table(source: str) -> cloud.Cloud:

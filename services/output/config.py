@@ -41,6 +41,10 @@ class OutputSettings(ListenSettings):
     def __post_init__(self) -> None:
         if not self.input_url:
             raise ValueError("input_url: give at least one")
+        if len(set(self.input_url)) < len(self.input_url):
+            raise ValueError("input_url: give each once")
+        if (self.port and self.port == self.health_port) or (self.unix and self.unix == self.health_unix):
+            raise ValueError("results and queries can't share a port or socket: let health_port or health_unix differ")
         for url in self.input_url:
             endpoint(url)
         for network in self.private_networks:
@@ -52,9 +56,12 @@ class OutputSettings(ListenSettings):
             return None
         path = Path(self.input_token_file)
         try:
-            token = path.read_text(encoding="ascii").splitlines()[0].strip()
-        except (OSError, UnicodeDecodeError, IndexError) as error:
-            raise UserError(f"cannot read a token from {path}: {error}; its first line must be one") from error
+            token = path.read_text(encoding="ascii").partition("\n")[0].strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", "not ASCII text")
+            raise UserError(f"cannot read the input_token_file {path}: {why}") from error
+        if not token:
+            raise UserError(f"input_token_file {path} holds no token: its first line must be one")
         return token
 
     def query_addresses(self) -> list[Address]:

@@ -188,6 +188,12 @@ def test_a_port_or_socket_in_use_is_told(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"live\.sock is in use"):
             Listener(bottle.Bottle(), Address(unix=str(tmp_path / "live.sock")), Bounds())
     (tmp_path / "file").touch()
+    with pytest.raises(
+        UserError, match=r"no such file or directory; give a path of at most 107 bytes in an existing folder"
+    ):
+        Listener(bottle.Bottle(), Address(unix=str(tmp_path / "nowhere" / "x.sock")), Bounds())
+    with pytest.raises(UserError, match=r"too long; give a path of at most 107 bytes"):
+        Listener(bottle.Bottle(), Address(unix=str(tmp_path / ("x" * 108))), Bounds())
     with pytest.raises(UserError, match="a file that is no socket stands there"):
         Listener(bottle.Bottle(), Address(unix=str(tmp_path / "file")), Bounds())
     with pytest.raises(UserError, match="Not a directory"):
