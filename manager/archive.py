@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hopmap import __version__
 from hopmap.errors import UserError
@@ -75,22 +75,21 @@ def backup(places: Places, target: Path, environ: Mapping[str, str], random: Ran
     )
 
 
-def restore(source: Path, places: Places, environ: Mapping[str, str], random: Random, *, verify_only: bool) -> Told:
+def verify(source: Path, state_dir: Path, environ: Mapping[str, str], random: Random) -> Told:
+    """Whether a backup, or a vault file alone, is whole and opens with the key of a directory; nothing is touched."""
+    found = _examined(source, state_dir, environ, random)
+    return Told(found.keys.id, found.generation, dict.fromkeys(found.content, "can be put back"))
+
+
+def restore(source: Path, places: Places, environ: Mapping[str, str], random: Random) -> Told:
     """Put a backup, or a vault file alone, in the place of what is there; UserError before anything is touched.
 
     The generation goes on from the highest seen, so that a restored vault is the newest from then on. Sessions end.
     Newer orders, keys of the gateway and certificates that are there stay: nothing revoked or opted out comes back.
     """
-    manifest, content = _read(source)
     make_directory(places.manager)
-    keyring = server_key.load(places.manager, environ, random, first_start=False)
-    vault_keys, header, records = vault.unsealed(content[vault.FILE], keyring, source)
-    front = _opened(content.get(_CERTIFICATES), vault_keys, source)
-    told = Told(vault_keys.id, header.generation, dict.fromkeys(content, "can be put back"))
-    if verify_only:
-        return told
-    told.generation = max(vault.read_counter(places.manager / vault.COUNTER) or 0, header.generation) + 1
-    told.parts = {}
+    vault_keys, generation, records, manifest, content, front = _examined(source, places.manager, environ, random)
+    told = Told(vault_keys.id, max(vault.read_counter(places.manager / vault.COUNTER) or 0, generation) + 1)
     if front is not None:
         told.parts[_CERTIFICATES] = _restore_front(front, places.front)
     if _GATEWAY_KEYS in content:
@@ -104,6 +103,25 @@ def restore(source: Path, places: Places, environ: Mapping[str, str], random: Ra
     write_whole(places.manager / vault.FILE, sealing.seal_store(vault_keys, told.generation, records, random))
     write_whole(places.manager / vault.COUNTER, b"%d\n" % told.generation)
     return told
+
+
+class _Backup(NamedTuple):
+    """A backup that is whole and opens: the vault's keys, generation and records; manifest, files, certificates."""
+
+    keys: Keys
+    generation: int
+    records: dict[str, Sealed]
+    manifest: dict[str, Any]
+    content: dict[str, bytes]
+    front: bytes | None
+
+
+def _examined(source: Path, state_dir: Path, environ: Mapping[str, str], random: Random) -> _Backup:
+    manifest, content = _read(source)
+    keyring = server_key.load(state_dir, environ, random, first_start=False)
+    vault_keys, header, records = vault.unsealed(content[vault.FILE], keyring, source)
+    front = _opened(content.get(_CERTIFICATES), vault_keys, source)
+    return _Backup(vault_keys, header.generation, records, manifest, content, front)
 
 
 def _restore_orders(manifest: Mapping[str, Any], orders: bytes, state_dir: Path) -> str:

@@ -48,20 +48,19 @@ def _backup(flags: Parser, argv: list[str]) -> int:
 
 def _restore(flags: Parser, argv: list[str]) -> int:
     flags.add_argument("file", metavar="FILE", help="a backup, or a vault file alone")
-    flags.add_argument("--verify", action="store_true", help="only say whether it could be restored")
+    flags.add_argument("--verify", action="store_true", help="only say whether it could be; while they run, too")
     _gateway_flag(flags)
     settings_of, given = _settings(flags, argv)
     places = _places(settings_of, given)
-    with held(places.manager), held(places.gateway) if places.gateway else nullcontext():
-        told = archive.restore(
-            Path(given["file"]), places, config.environment(), os.urandom, verify_only=given["verify"]
-        )
-        if not given["verify"]:
-            refuse_codes_until_now(places.manager, "restored", f"{given['file']}")
+    source = Path(given["file"])
     if given["verify"]:
-        _say(f"{given['file']} is whole and opens with this key: write {told.generation}")
+        told = archive.verify(source, places.manager, config.environment(), os.urandom)
+        _say(f"{source} is whole and opens with this key: write {told.generation}")
         _say_parts(told)
         return 0
+    with held(places.manager), held(places.gateway) if places.gateway else nullcontext():
+        told = archive.restore(source, places, config.environment(), os.urandom)
+        refuse_codes_until_now(places.manager, "restored", f"{source}")
     _say_parts(told)
     _say(f"restored as write {told.generation}; all sessions are ended, and recovery codes used since count again:")
     _say("have new ones made")
@@ -102,7 +101,7 @@ def _audit(flags: Parser, argv: list[str]) -> int:
     if not (state_dir / "vault").exists():
         raise UserError(f"{state_dir} holds no vault: give the manager's directory with --state-dir")
     head = audit.verify(path, open_vault(state_dir, config.environment(), os.urandom))
-    _say(f"{path}: {head.count} entries, every one genuine, none missing")
+    _say(f"{path}: every entry genuine, none missing ({head.count} in all)")
     return 0
 
 
@@ -112,8 +111,14 @@ def _link(flags: Parser, argv: list[str]) -> int:
     fault = users.name_fault(given["name"])
     if fault:
         raise UserError(fault)
-    with held(Path(settings_of.state_dir)):
-        door = opening.open_door(Path(settings_of.state_dir), config.environment())
+    state_dir = Path(settings_of.state_dir)
+    if not (state_dir / "vault").exists():
+        raise UserError(
+            f"{state_dir} holds no vault: give the manager's directory with --state-dir; "
+            "a manager that nobody can sign in to yet prints a link itself when it starts"
+        )
+    with held(state_dir):
+        door = opening.open_door(state_dir, config.environment())
         user = door.accounts.get(given["name"])
         token = door.links.make("console", user.role if user else "admin", given["name"], INVITED_SECONDS)
         door.sessions.close()

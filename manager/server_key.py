@@ -39,7 +39,7 @@ def load(state_dir: Path, environ: Mapping[str, str], random: Random, *, first_s
     current, following = _read(state_dir / FILE), _read(state_dir / NEXT_FILE)
     if current is None and not first_start:
         raise UserError(
-            f"{state_dir} holds a vault, and there is no key for it: set {VARIABLE} to the key that it was made with, "
+            f"there is no key for the vault: set {VARIABLE} to the key that it was made with, "
             f"or put that into {state_dir / FILE} (mode 0600); without it nothing in the vault can be read"
         )
     if current is None:

@@ -40,7 +40,8 @@ def read_key(text: str) -> ApiKey:
     """The node and id of a key; WireError (which never repeats the text) when it is none."""
     found = _KEY.fullmatch(text) if len(text) <= LONGEST else None
     if found is None:
-        raise WireError("key", "must be an API key, which begins with hmk_")
+        whole = "is not whole: it was cut, or more was copied with it"
+        raise WireError("key", whole if text.startswith("hmk_") else "must be an API key, which begins with hmk_")
     _check(text, "key")
     return ApiKey(found[1], found[2])
 

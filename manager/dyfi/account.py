@@ -53,9 +53,14 @@ class Account:
 
 def read_account(settings: ManagerSettings, environ: Mapping[str, str]) -> Account | None:
     """The account of the settings; None without one. UserError says what is missing."""
-    if settings.dyfi_user is None:
-        return None
     password = environ.get(PASSWORD, "") or settings.dyfi_password()
+    if settings.dyfi_user is None:
+        if password:
+            raise UserError(
+                "a password for dy.fi is set, and no user, so that nothing would keep the name: set DYFI_USER "
+                f"(or --dyfi-user) to the mail address of the account, or take {PASSWORD} and dyfi_pass_file away"
+            )
+        return None
     if not settings.domain:
         raise UserError("dyfi_user is set, and no name: set DYFI_DOMAIN (or --domain) to the name that dy.fi keeps")
     if not password:

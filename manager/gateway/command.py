@@ -8,7 +8,6 @@ from pathlib import Path
 
 from hopmap import __version__, config, logs
 from hopmap.client import Endpoint
-from hopmap.errors import UserError
 from hopmap.identity import instance_id
 from hopmap.wire.control import MAX_AGENT_BYTES
 from hopmap.wire.service_info import ServiceInfo
@@ -94,14 +93,8 @@ def _serve(settings: GatewaySettings, state_dir: Path, where: list[listen.Addres
 
 
 def _relay(settings: GatewaySettings, kind: str, urls: tuple[str, ...], path: str) -> Relay:
-    token, endpoints = settings.upstream_token(), [Endpoint.parse(url, path) for url in urls]
-    for endpoint in endpoints:
-        if token and not endpoint.guards_token(settings.private_networks):
-            raise UserError(
-                f"the token would go in the clear to {endpoint.host}: "
-                "use https, or name its network in private_networks"
-            )
-    upstreams = [Upstream(endpoint, token, settings.upstream_seconds) for endpoint in endpoints]
+    token = settings.upstream_token()
+    upstreams = [Upstream(Endpoint.parse(url, path), token, settings.upstream_seconds) for url in urls]
     return Relay(kind, upstreams, settings.threads // 4)
 
 

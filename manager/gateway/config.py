@@ -48,14 +48,21 @@ class GatewaySettings:
     verbose: bool = setting(default=False, about="log what is done, not only what goes wrong")
 
     def __post_init__(self) -> None:
-        """ValueError for URLs that are none, for none at all, and for too many."""
+        """ValueError for URLs that are none, for none at all, for too many, and where the token could be read."""
+        for network in self.private_networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"private_networks: {error}") from error
         for key, urls in (("inputs", self.inputs), ("outputs", self.outputs)):
             if not 1 <= len(set(urls)) == len(urls) <= MOST_UPSTREAMS:
                 raise ValueError(f"{key}: name from 1 to {MOST_UPSTREAMS} services, each once")
-            for url in urls:
-                Endpoint.parse(url)
-        for network in self.private_networks:
-            ipaddress.ip_network(network)
+            for endpoint in map(Endpoint.parse, urls):
+                if self.upstream_token_file and not endpoint.guards_token(self.private_networks):
+                    raise ValueError(
+                        f"{key}: the token of upstream_token_file would go in the clear to {endpoint.host}: use https, "
+                        "or name its network in private_networks"
+                    )
 
     def listen_on(self) -> list[Address]:
         """Where agents call; UserError when that can't be had, or would show keys to others."""

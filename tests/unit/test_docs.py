@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hopmap import config
 from hopmap.__main__ import COMMANDS
 from hopmap.check_config import SETTINGS, settings_class
 
@@ -100,6 +101,38 @@ def test_every_command_is_in_the_readme() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     everywhere = text + "".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert [name for name in COMMANDS if f"hopmap {name}" not in everywhere] == []
+
+
+def blocks(page: Path, kind: str) -> list[str]:
+    """The contents of ```KIND blocks."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def shown_commands(page: Path) -> Iterator[list[str]]:
+    """The words of each command that starts a part; what follows two spaces, #, | or > is no word of it."""
+    for block in blocks(page, ""):
+        for line in re.sub(r"\\\n\s*", " ", block).splitlines():
+            words = re.split(r"\s#|\s{2,}|\s[>|&]", line.strip())[0].split()
+            starts = words[:1] == ["hopmap"] and set(words[1:2]) <= set(SETTINGS)
+            if starts and all(word.startswith("-") for word in words[2:3]) and "--config" not in words:
+                yield words[1:]
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
+def test_commands_that_are_shown_would_start(page: Path) -> None:
+    for part, *words in shown_commands(page):
+        cls, flags = settings_class(part), config.parser(part, "", "")
+        config.add_flags(flags, cls)
+        config.load(cls, part, flags.parse_args(words), {})
+
+
+@pytest.mark.parametrize("name", ["front.md", "failover.md"])
+def test_configurations_that_are_shown_are_good(tmp_path: Path, name: str) -> None:
+    found = blocks(ROOT / "docs" / name, "yaml")
+    assert found
+    for block in found:
+        (tmp_path / "m.yaml").write_text(block)
+        config.build(settings_class("manager"), config.read_file(settings_class("manager"), tmp_path / "m.yaml"))
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)

@@ -155,7 +155,11 @@ def test_its_own_socket_is_for_its_user_alone_and_goes_with_it(gateway: Alone) -
         (["--inputs=ftp://x"], "must begin with"),
         (["--outputs=http://a", "--outputs=http://a"], "each once"),
         (["--upstream-token-file=/nonexistent"], "cannot read upstream_token_file"),
-        (["--private-networks=10.0.0.1/8"], "has host bits set"),
+        (["--private-networks=10.0.0.1/8"], "private_networks: 10.0.0.1/8 has host bits set"),
+        (
+            ["--upstream-token-file=/none", "--inputs=http://10.0.0.5"],
+            "inputs: the token of upstream_token_file would go",
+        ),
     ],
 )
 def test_wrong_settings(tmp_path: Path, flags: list[str], told: str) -> None:

@@ -86,17 +86,17 @@ def test_backup_while_it_runs_and_back_again(tmp_path: Path, start: Callable[...
     assert (done.returncode, "key" in done.stdout) == (0, True), done.stderr
     key = (tmp_path / "state" / server_key.FILE).read_text()
     assert key.strip() not in done.stdout
+    assert "is whole and opens with this key" in hopmap("restore", archive, "--verify", state).stdout
     verified = hopmap("audit", "verify", state)
-    assert (verified.returncode, "every one genuine" in verified.stdout) == (0, True), verified.stderr
+    assert (verified.returncode, "every entry genuine" in verified.stdout) == (0, True), verified.stderr
     assert "did=user_set_up" in hopmap("audit", "show", state).stdout
     manager.end()
-    assert hopmap("restore", archive, "--verify", state).returncode == 0
     assert hopmap("restore", archive, state).returncode == 0
     assert "did=restored source=" in hopmap("audit", "show", state).stdout
     assert hopmap("rotate-key", state).returncode == 0
     assert (tmp_path / "state" / server_key.FILE).read_text() != key
     verified = hopmap("audit", "verify", state)
-    assert (verified.returncode, "every one genuine" in verified.stdout) == (0, True), verified.stderr
+    assert (verified.returncode, "every entry genuine" in verified.stdout) == (0, True), verified.stderr
     manager = start().ready()
     assert "/set-up" not in manager.said
     other = f"--state-dir={tmp_path}/other"
@@ -136,7 +136,15 @@ def test_a_link_for_who_has_lost_everything(tmp_path: Path, start: Callable[...,
     manager = start().ready()
     fields = {"token": found[1], "name": "alice", "password": "other words of nothing"}
     assert "authenticator" in manager.post("/set-up", fields | {"again": fields["password"]})[1]
-    assert hopmap("link", "A B", f"--state-dir={tmp_path}/state2").returncode == 2
+    assert hopmap("link", "A B", f"--state-dir={tmp_path}/state").returncode == 2
+
+
+def test_a_mistyped_directory_gets_no_vault_and_no_link(tmp_path: Path) -> None:
+    for command in (("link", "alice"), ("rotate-key",), ("backup", tmp_path / "b"), ("audit", "verify")):
+        done = hopmap(*command, f"--state-dir={tmp_path}/sate")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "holds no vault: give the manager's directory with --state-dir" in done.stderr
+    assert not list(tmp_path.glob("sate/vault*"))
 
 
 def test_the_link_of_a_run_is_a_file_while_it_runs(tmp_path: Path, start: Callable[..., Manager]) -> None:

@@ -51,6 +51,13 @@ def test_one_changed_character_is_noticed(make) -> None:  # type: ignore[no-unty
             read(other)
 
 
+def test_a_key_that_was_cut_or_has_something_with_it_is_told_from_what_is_none() -> None:
+    key = api_key.new_key("fi-hel-1", bytes)
+    for text, why in ((key[:-1], "cut"), (f"{key}x", "more was copied"), ("unchanged", "begins with hmk_")):
+        with pytest.raises(WireError, match=why):
+            api_key.read_key(text)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -182,7 +182,8 @@ class House:
             dyfi_url=f"{self.dyfi or 'https://dyfi.example'}/nic/update",
             address_url=self.dyfi or "https://dyfi.example",
         )
-        self.updater = open_updater(known, {"DYFI_PASS": "a secret: of dy.fi"}, self.door, self.fleet)
+        environ = {"DYFI_PASS": "a secret: of dy.fi"} if self.dyfi else {}
+        self.updater = open_updater(known, environ, self.door, self.fleet)
         self.app = manager_app(
             service, lambda: self.view[0], networks(), self.door, site, fleet=self.fleet, updater=self.updater
         )

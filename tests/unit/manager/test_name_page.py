@@ -82,6 +82,19 @@ def test_an_account_that_is_not_whole(given: dict[str, str], environ: dict[str, 
     assert why in str(refused.value)
 
 
+def test_a_password_for_nobody_is_no_name_kept_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "pass").write_text("secret\n")
+    wrong: tuple[tuple[dict[str, str], dict[str, str]], ...] = (
+        ({"dyfi_pass_file": str(tmp_path / "pass")}, {}),
+        ({}, {"DYFI_PASS": "secret"}),
+    )
+    for given, environ in wrong:
+        with pytest.raises(UserError, match="set DYFI_USER") as refused:
+            read_account(config.build(ManagerSettings, {"domain": "x.dy.fi"} | given), environ)
+        assert "secret" not in str(refused.value)
+    assert read_account(config.build(ManagerSettings, {"domain": "x.dy.fi"}), {}) is None
+
+
 def test_the_password_is_that_of_the_environment_or_else_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("of the file: it\n", encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 
 from hopmap.errors import UserError
 from manager import server_key, vault
-from manager.archive import Places, backup, restore, rotate_key
+from manager.archive import Places, backup, restore, rotate_key, verify
 from manager.audit import Audit
 from manager.vault import Vault, open_vault
 
@@ -65,7 +65,7 @@ def test_another_key_is_refused_and_nothing_is_written(filled: Path) -> None:
 
 def test_a_missing_key_is_refused_and_no_new_one_is_made(filled: Path) -> None:
     (filled / server_key.FILE).unlink()
-    refused(filled, "there is no key for it")
+    refused(filled, "there is no key for the vault")
 
 
 @pytest.mark.parametrize("text", ["short", KEY_A[:-4], KEY_A + "!", "\u00e4" * 44, " "])
@@ -191,9 +191,9 @@ def test_a_backup_is_restored_over_what_came_after(filled: Path, tmp_path: Path)
     opened(filled).commit({"user/eve": b"6"})
     (filled / "sessions.sqlite").write_bytes(b"")
     (filled / "audit.log").write_bytes(b"one\ntwo\n")
-    assert restore(target, Places(filled), {}, os.urandom, verify_only=True).generation == 3
+    assert verify(target, filled, {}, os.urandom).generation == 3
     assert opened(filled).get("user/eve") == b"6"
-    assert restore(target, Places(filled), {}, os.urandom, verify_only=False).generation == 5
+    assert restore(target, Places(filled), {}, os.urandom).generation == 5
     assert content(opened(filled)) == FILLED
     assert not (filled / "sessions.sqlite").exists()
     assert (filled / "audit.log").read_bytes() == b"one\ntwo\n"
@@ -204,11 +204,11 @@ def test_a_backup_goes_to_another_machine_with_its_key_only(filled: Path, tmp_pa
     backup(Places(filled), target, {}, os.urandom)
     key = (filled / server_key.FILE).read_text()
     with pytest.raises(UserError, match="no key"):
-        restore(target, Places(other), {}, os.urandom, verify_only=False)
+        restore(target, Places(other), {}, os.urandom)
     with pytest.raises(UserError, match="is sealed with the key"):
-        restore(target, Places(other), {"SERVER_KEY": KEY_A}, os.urandom, verify_only=False)
+        restore(target, Places(other), {"SERVER_KEY": KEY_A}, os.urandom)
     assert not list(other.glob("vault*"))
-    restore(target, Places(other), {"SERVER_KEY": key}, os.urandom, verify_only=False)
+    restore(target, Places(other), {"SERVER_KEY": key}, os.urandom)
     assert content(opened(other, SERVER_KEY=key)) == FILLED
 
 
@@ -216,7 +216,7 @@ def test_another_audit_log_is_kept_aside(filled: Path, tmp_path: Path) -> None:
     (filled / "audit.log").write_bytes(b"one\n")
     backup(Places(filled), tmp_path / "b.tar.gz", {}, os.urandom)
     (filled / "audit.log").write_bytes(b"other\n")
-    restore(tmp_path / "b.tar.gz", Places(filled), {}, os.urandom, verify_only=False)
+    restore(tmp_path / "b.tar.gz", Places(filled), {}, os.urandom)
     assert (filled / "audit.log").read_bytes() == b"one\n"
     assert (filled / "audit.log.before-restore").read_bytes() == b"other\n"
 
@@ -226,7 +226,7 @@ def test_a_vault_alone_begins_a_new_audit_log(tmp_path: Path) -> None:
     vault_here = opened(first)
     Audit(first, vault_here, lambda: "now", os.urandom).change("a", "b", {"user/a": b"1"})
     environ = {"SERVER_KEY": (first / server_key.FILE).read_text()}
-    restore(first / vault.FILE, Places(other), environ, os.urandom, verify_only=False)
+    restore(first / vault.FILE, Places(other), environ, os.urandom)
     assert Audit(other, opened(other, **environ), lambda: "now", os.urandom).head.count == 0
 
 
@@ -234,7 +234,7 @@ def test_an_older_vault_is_taken_when_that_is_meant(filled: Path, tmp_path: Path
     older = tmp_path / "older"
     shutil.copy(filled / vault.FILE, older)
     opened(filled).commit({"user/alice": b"5"})
-    restore(older, Places(filled), {}, os.urandom, verify_only=False)
+    restore(older, Places(filled), {}, os.urandom)
     assert content(opened(filled)) == FILLED
     assert opened(filled).generation == 5
 
@@ -250,7 +250,7 @@ def test_a_damaged_backup_is_refused_or_gives_back_all_of_it(filled: Path, tmp_p
         for damaged in (whole[:place], whole[:place] + bytes([whole[place] ^ 16]) + whole[place + 1 :]):
             target.write_bytes(damaged)
             try:
-                restore(target, Places(filled), {}, os.urandom, verify_only=False)
+                restore(target, Places(filled), {}, os.urandom)
             except UserError:
                 refusals += 1
                 assert content(opened(filled)) == after
@@ -268,4 +268,4 @@ def test_a_backup_of_nothing_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="holds no vault"):
             call()
     with pytest.raises(UserError, match="cannot read"):
-        restore(tmp_path / "none", Places(tmp_path), {"SERVER_KEY": KEY_A}, os.urandom, verify_only=True)
+        verify(tmp_path / "none", tmp_path, {"SERVER_KEY": KEY_A}, os.urandom)

@@ -1,10 +1,14 @@
 """Alarms: once a change, to a real webhook and a real mail server, through outages and restarts."""
 
 import json
+import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from email import message_from_string
+from email.utils import parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -203,6 +207,18 @@ def test_mail(store: HistoryStore, post_office: MailServerOfTheTest) -> None:
     assert "To: ops@example.org, night@example.org\r\n" in text
     assert "pi-1 (agent) is silent since" in text
     assert sum(one.upper().startswith("RCPT TO") for one in post_office.commands) == 2
+
+
+def test_a_mail_says_when_it_was_written_and_is_known_when_it_comes_twice(post_office: MailServerOfTheTest) -> None:
+    mail = Mail(MailServer("smtp", "127.0.0.1", post_office.port), "hopmap@example.org", ("b@example.org",))
+    for text in ("one", "one", "other"):
+        mail(json.dumps({"subject": "s", "text": text}))
+    found = [message_from_string(one) for one in post_office.mails]
+    for one in found:
+        assert abs(parsedate_to_datetime(one["Date"]).timestamp() - time.time()) < 60
+    first, again, other = (one["Message-ID"] for one in found)
+    assert first == again != other
+    assert re.fullmatch(r"<[0-9a-f]{32}@example\.org>", first)
 
 
 @pytest.mark.parametrize("refuse", ["MAIL", "RCPT", "AUTH", "EHLO", "QUIT"])
