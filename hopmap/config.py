@@ -104,7 +104,7 @@ def read_file(cls: type[Any], path: Path) -> dict[str, Any]:
     for key, line, value in key_lines.read(path):
         where = f"{path}:{line}"
         if key not in fields:
-            raise UserError(f"{where}: unknown key '{key}'{_nearest(key, fields)}")
+            raise UserError(f"{where}: unknown key '{key}'{_nearest(key, {name: name for name in fields})}")
         if key in values:
             raise UserError(f"{where}: '{key}' is given twice")
         values[key] = _checked(_kind(cls, fields[key]), value, fields[key], f"{where}: {key}")
@@ -114,9 +114,10 @@ def read_file(cls: type[Any], path: Path) -> dict[str, Any]:
 def _from_environment(cls: type[Any], part: str, environ: Mapping[str, str]) -> dict[str, Any]:
     prefix = f"HOPMAP_{part.upper()}_"
     names = {environment_name(part, field): field for field in dataclasses.fields(cls)}
+    spelled = {f"{prefix}{field.name.upper()}": name for name, field in names.items()}  # as most are, some are not
     for name in environ:
         if name.startswith(prefix) and name not in names:
-            raise UserError(f"environment: unknown variable '{name}'{_nearest(name, names)}")
+            raise UserError(f"environment: unknown variable '{name}'{_nearest(name, spelled)}")
     return {
         field.name: _from_text(_kind(cls, field), environ[name], field, f"environment: {name}")
         for name, field in names.items()
@@ -207,9 +208,10 @@ def _article(name: str) -> str:
     return name if name.startswith(("t",)) else f"a {name}"
 
 
-def _nearest(key: str, known: Mapping[str, Any]) -> str:
+def _nearest(key: str, known: Mapping[str, str]) -> str:
+    """What it may have been meant to be: of those that are known by their spelling, the nearest."""
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f": did you mean '{near[0]}'?" if near else f": known are {', '.join(known)}"
+    return f": did you mean '{known[near[0]]}'?" if near else f": known are {', '.join(known.values())}"
 
 
 def _shown(value: Any) -> str:

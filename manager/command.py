@@ -95,7 +95,7 @@ def _serve(settings: ManagerSettings, where: list[listen.Address], watcher: Watc
         service.registry.register(updater)
         parts.append(updater)
     if watcher is None and settings.gateway:
-        parts.append(Lone(Side(state_dir, settings.gateway)))
+        parts.append(Lone(Side(state_dir, settings.gateway_socket())))
     if watcher is not None and updater is not None:
         PeerCalls(watcher).install(app)
         service.registry.register(FailoverMetrics(watcher))

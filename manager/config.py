@@ -1,6 +1,8 @@
 """The settings of the manager."""
 
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +11,8 @@ from hopmap.config import setting
 from hopmap.errors import UserError
 from manager.core import front
 from manager.core.front import Front
-from manager.fleet.alarms import MailServer, read_mail_server, webhook_url
 from manager.fleet.core.destination import read_networks
+from manager.fleet.ways import MailServer, read_mail_server, webhook_url
 from services.chassis.listen import Address, addresses, check_free
 
 MOST_WATCHED = 64
@@ -89,7 +91,8 @@ class ManagerSettings:
         if self.email and not _MAIL.fullmatch(self.email):
             raise ValueError(f"email {self.email[:60]!r} is no mail address")
         if self.domain and not _DOMAIN.fullmatch(self.domain):
-            raise ValueError(f"domain {self.domain[:60]!r} is no name such as hopmap.example.org")
+            hint = "" if self.domain.isascii() else ": write what is beyond ASCII as xn--..."
+            raise ValueError(f"domain {self.domain[:60]!r} is no name such as hopmap.example.org{hint}")
         if self.domain and self.sign_in == "link":
             raise ValueError("sign_in: link is for this machine alone: with a domain, passwords are needed")
 
@@ -111,13 +114,20 @@ class ManagerSettings:
             raise ValueError("internet_checks: name at least two places, for one alone may be gone itself")
 
     def _check_fleet(self) -> None:
-        read_networks(self.private_networks)
-        if self.alarm_webhook:
-            webhook_url(self.alarm_webhook)
-        read_mail_server(self.smtp)
-        for address in (*self.alarm_mail_to, self.alarm_mail_from):
-            if not _MAIL.fullmatch(address):
-                raise ValueError(f"{address[:60]!r} is no mail address")
+        with _named("private_networks"):
+            read_networks(self.private_networks)
+        with _named("alarm_webhook"):
+            webhook_url(self.alarm_webhook or "http://none")
+        with _named("smtp"):
+            read_mail_server(self.smtp)
+        mails = [("alarm_mail_from", self.alarm_mail_from), *(("alarm_mail_to", one) for one in self.alarm_mail_to)]
+        for key, mail in mails:
+            if not _MAIL.fullmatch(mail):
+                raise ValueError(f"{key}: {mail[:60]!r} is no mail address")
+        if self.gateway and "://" in self.gateway:
+            raise ValueError(
+                f"gateway: {self.gateway[:80]!r} must be the path of its socket, such as /run/gateway.sock"
+            )
         if self.contact and not _CONTACT.fullmatch(self.contact):
             raise ValueError(f"contact {self.contact[:60]!r} must be mailto:NAME@HOST or https://HOST/...")
 
@@ -126,8 +136,18 @@ class ManagerSettings:
         return _first_line(self.dyfi_pass_file, "dyfi_pass_file")
 
     def service_token(self) -> str:
-        """The token for services of the configuration, empty for none. UserError when its file can't be read."""
-        return _first_line(self.service_token_file, "service_token_file").strip()
+        """The token for services of the configuration, empty for none. UserError when its file can't be used."""
+        token = _first_line(self.service_token_file, "service_token_file").strip()
+        if len(token.split()) > 1:
+            raise UserError(
+                f"service_token_file: {self.service_token_file} must begin with a token and nothing else in its line: "
+                "scopes stand in the services' own files"
+            )
+        return token
+
+    def gateway_socket(self) -> str:
+        """The path of the gateway's admin socket, empty for none."""
+        return _absolute(self.gateway) if self.gateway else ""
 
     def mail_server(self) -> MailServer:
         """Where alarms are mailed. UserError when the login can't be read."""
@@ -171,7 +191,16 @@ class ManagerSettings:
         """The URL that links begin with."""
         if self.domain:
             return f"https://{self.domain.lower()}"
-        return f"http://{self.host}:{self.port}" if self.port else "http://localhost"
+        return str(Address(self.host, self.port)) if self.port else "http://localhost"
+
+
+@contextlib.contextmanager
+def _named(key: str) -> Iterator[None]:
+    """What is wrong with a value is told with its key."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
 
 
 def _absolute(path: str) -> str:

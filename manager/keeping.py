@@ -98,8 +98,7 @@ def _audit(flags: Parser, argv: list[str]) -> int:
         for entry in reversed(audit.read_newest(path, 50)):
             _say(" ".join(f"{name}={value}" for name, value in entry.items() if name not in {"mac", "n"}))
         return 0
-    if not (state_dir / "vault").exists():
-        raise UserError(f"{state_dir} holds no vault: give the manager's directory with --state-dir")
+    archive.find_vault(state_dir)
     head = audit.verify(path, open_vault(state_dir, config.environment(), os.urandom))
     _say(f"{path}: every entry genuine, none missing ({head.count} in all)")
     return 0
@@ -112,11 +111,7 @@ def _link(flags: Parser, argv: list[str]) -> int:
     if fault:
         raise UserError(fault)
     state_dir = Path(settings_of.state_dir)
-    if not (state_dir / "vault").exists():
-        raise UserError(
-            f"{state_dir} holds no vault: give the manager's directory with --state-dir; "
-            "a manager that nobody can sign in to yet prints a link itself when it starts"
-        )
+    archive.find_vault(state_dir)  # a manager that nobody can sign in to yet prints a link itself when it starts
     with held(state_dir):
         door = opening.open_door(state_dir, config.environment())
         user = door.accounts.get(given["name"])

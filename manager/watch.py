@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from hopmap.client import Client, Endpoint, Response, Unreachable
 from hopmap.wire.result import Result, parse_id
@@ -77,7 +76,7 @@ class Watch:
         self._ask = ask or ask_service
         self._poll_seconds = settings.poll_seconds
         kinds = {"input": settings.inputs, "output": settings.outputs, "agent": settings.agents}
-        kinds["gateway"] = (f"unix://{Path(settings.gateway).absolute()}",) if settings.gateway else ()
+        kinds["gateway"] = (f"unix://{settings.gateway_socket()}",) if settings.gateway else ()
         self._services = [Watched(kind, url) for kind, urls in kinds.items() for url in urls]
         self._clients = [Client(Endpoint.parse(one.url), timeout=2.0) for one in self._services]
         self._history = History(settings.poll_seconds)

@@ -30,7 +30,6 @@ FORM = "form"  # the field that carries a session's token
 _log = logging.getLogger(__name__)
 _OPEN_RULES = frozenset({"/health", "/ready", "/service-info"})
 _SCRAPED = frozenset({"/metrics", "/prometheus/targets"})
-_LOCAL_NAMES = frozenset({"", "localhost", "127.0.0.1", "[::1]"})
 _LONGEST_FORM, _MOST_FIELDS, _LONGEST_FIELD = 16 << 10, 20, 2048
 _NEXT = re.compile(r"/(?:[A-Za-z0-9_.-][A-Za-z0-9_./?=&-]*)?")
 _A_YEAR, _A_MONTH = 31_536_000, 2_592_000
@@ -99,7 +98,7 @@ class Gate:
 
     def refuse_foreign_hosts(self) -> None:
         """A name that points at this machine must not let a stranger's page read ours (DNS rebinding). 421."""
-        if _host_name() not in _LOCAL_NAMES and not self._is_domain():
+        if not _is_local(_host_name()) and not self._is_domain():
             known = f"localhost, 127.0.0.1 and {self._domain}" if self._domain else "localhost and 127.0.0.1"
             # before any handler, where nobody else makes an answer of it
             raise error_answer(HTTPStatus.MISDIRECTED_REQUEST, "misdirected", f"these pages answer to {known} only")
@@ -218,7 +217,7 @@ def redirect(to: str) -> bottle.HTTPResponse:
 def from_this_machine() -> bool:
     """Whether somebody here asks us by a name of this machine, not through a front."""
     address = security_line.shown(bottle.request.environ.get("REMOTE_ADDR", ""))
-    return _host_name() in _LOCAL_NAMES and ipaddress.ip_address(address).is_loopback
+    return _is_local(_host_name()) and ipaddress.ip_address(address).is_loopback
 
 
 def _host() -> str:
@@ -230,6 +229,14 @@ def _host() -> str:
 def _host_name() -> str:
     host = _host()
     return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+
+
+def _is_local(name: str) -> bool:
+    """Whether it names this machine alone. An address is no name that others could have lead here."""
+    try:
+        return name in {"", "localhost"} or ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _host_port() -> str:

@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 from hopmap.client import Client, Endpoint, Unreachable
+from hopmap.errors import one_line
 from hopmap.logs import event
 from manager.core import front as core
 from manager.core.front import Front
@@ -27,10 +28,11 @@ class FrontControl:
     def __init__(self, front: Front) -> None:
         self._front = front
         self._told = ("", 0.0, 0)
+        self._said = ""
         self.storage = Path(front.storage)
 
     def tell(self, *, leads: bool) -> None:
-        """See to it that it does what it should; what fails is logged, and tried again at the next call."""
+        """See to it that it does what it should; what fails is logged once, and tried again at the next call."""
         certificate = self.certificate()
         text = core.caddyfile(self._front) if leads else core.standby_caddyfile(self._front, certificate)
         renewed = Path(certificate[0]).stat().st_mtime if certificate and not leads else 0.0
@@ -44,12 +46,18 @@ class FrontControl:
             with client:
                 answer = client.request("POST", "/load", text.encode(), headers)
         except Unreachable as error:
-            event(_log, logging.WARNING, "front_not_told", why=error)
+            self._say(one_line(error))
             return
         if answer.status == http.HTTPStatus.OK:
-            self._told = now
+            self._told, self._said = now, ""
         else:
-            event(_log, logging.WARNING, "front_not_told", why=answer.body[:200].decode("utf-8", "replace"))
+            self._say(answer.body[:200].decode("utf-8", "replace"))
+
+    def _say(self, why: str) -> None:
+        """Once, and not with every look."""
+        if why != self._said:
+            event(_log, logging.WARNING, "front_not_told", why=why)
+            self._said = why
 
     def _process(self) -> int:
         """The process id of the front that listens; 0 for none."""

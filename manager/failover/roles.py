@@ -47,7 +47,7 @@ def open_watcher(settings: ManagerSettings, environ: Mapping[str, str], random: 
             account,
             settings.internet_checks,
             FrontControl(settings.front()),
-            Side(state_dir, settings.gateway or ""),
+            Side(state_dir, settings.gateway_socket()),
         ),
     )
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from manager.auth.door import Door
 from manager.config import ManagerSettings
-from manager.fleet.alarms import Mail, Send, Webhook
+from manager.fleet.alarms import Send
 from manager.fleet.control import Tenure
 from manager.fleet.core.destination import read_networks
 from manager.fleet.fleet import Fleet, Given
 from manager.fleet.line import Line
 from manager.fleet.registry import fixed_node
+from manager.fleet.ways import Mail, Webhook
 
 
 def open_fleet(
@@ -24,7 +25,7 @@ def open_fleet(
         site=site,
         poll_seconds=settings.fleet_seconds,
         token=settings.service_token(),
-        gateway=settings.gateway or "",
+        gateway=settings.gateway_socket(),
         contact=settings.contact or "",
     )
     vault, audit = door.accounts.records

@@ -43,7 +43,9 @@ class Address:
     unix: str = ""
 
     def __str__(self) -> str:
-        return f"unix://{self.unix}" if self.unix else f"http://{self.host}:{self.port}"
+        if self.unix:
+            return f"unix://{self.unix}"
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
     @property
     def is_local(self) -> bool:

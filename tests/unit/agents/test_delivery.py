@@ -13,7 +13,7 @@ from agents.spool import Spool
 
 
 class ScriptedSink:
-    """Takes everything but lines that hold a bad word, unless it is down."""
+    """Takes everything but lines that hold a bad word, unless it is down. (A spool's token may have these letters.)"""
 
     def __init__(self) -> None:
         self.got: list[bytes] = []
@@ -25,10 +25,10 @@ class ScriptedSink:
         if self.down is not None:
             raise self.down
         self.batches.append(len(lines))
-        bad = [place for place, line in enumerate(lines) if b"bad" in line]
+        bad = [place for place, line in enumerate(lines) if b" bad" in line]
         if bad and self.refuses_whole:
             raise BatchRefused("400: a bad word")
-        new = [line for line in lines if b"bad" not in line and line not in self.got]
+        new = [line for line in lines if b" bad" not in line and line not in self.got]
         self.got += new
         return Taken(len(new), len(lines) - len(new) - len(bad), tuple((place, "bad word") for place in bad))
 

@@ -137,6 +137,10 @@ def test_environment_and_flags_that_are_wrong() -> None:
     assert complaint(HOPMAP_KETTLE_CUSP="1") == (
         "environment: unknown variable 'HOPMAP_KETTLE_CUSP': did you mean 'HOPMAP_KETTLE_CUPS'?"
     )
+    # one that has a name of its own is told by that
+    assert complaint(HOPMAP_KETTLE_KEY="1") == (
+        "environment: unknown variable 'HOPMAP_KETTLE_KEY': did you mean 'TIN_KEY'?"
+    )
     assert complaint(HOPMAP_KETTLE_CUPS="x") == "environment: HOPMAP_KETTLE_CUPS must be a whole number, not 'x'"
     assert complaint(HOPMAP_KETTLE_WHISTLE="perhaps").endswith("must be true or false, not 'perhaps'")
     assert complaint("--cups=x") == "--cups must be a whole number, not 'x'"

@@ -326,3 +326,17 @@ def test_a_directory_that_is_something_else_is_not_packed(tmp_path: Path) -> Non
     (tmp_path / "acme" / "large").write_bytes(b"x" * (1 << 21))
     with pytest.raises(UserError, match="more than a TLS front keeps"):
         certificates.packed(tmp_path)
+
+
+def test_where_a_manager_stands_by_nothing_old_is_taken_for_what_counts(house: House) -> None:
+    """Its own vault is of its last epoch, and what is changed there is gone when it takes over."""
+    house.places.manager.mkdir()
+    (house.places.manager / "replica").write_bytes(b"sealed")
+    for call in (
+        house.backup,
+        lambda: archive.rotate_key(house.places.manager, {}, os.urandom),
+        lambda: house.restore(house.folder / "b.tar.gz"),
+        lambda: archive.find_vault(house.places.manager),
+    ):
+        with pytest.raises(UserError, match="do that on the one that leads"):
+            call()

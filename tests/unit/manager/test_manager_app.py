@@ -73,13 +73,22 @@ def test_the_page_has_the_numbers_without_any_script(get: Get, view: list[View],
         assert text in html
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST:1"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST:1", "127.0.0.2:8000"])
 def test_names_of_this_machine_are_answered(get: Get, host: str) -> None:
     assert get("/login", host=host).status in {200, 303}
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "[::2]:80", "127.0.0.1.nip.io"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:8000",
+        "localhost.evil.example",
+        "[::2]:80",
+        "127.0.0.1.nip.io",
+        "0x7f.1",
+        "128.0.0.1",
+    ],
 )
 def test_other_names_are_not_lest_a_stranger_rebinds_his(get: Get, host: str) -> None:
     answer = get("/api/v1/overview", host=host)

@@ -1,6 +1,7 @@
 """The manager's settings: loopback only, URLs that are URLs."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -52,10 +53,31 @@ def test_a_domain_that_is_none_is_refused(domain: str) -> None:
         settings(domain=domain)
 
 
+def test_a_domain_beyond_ascii_is_told_how_to_be_written() -> None:
+    with pytest.raises(UserError, match="write what is beyond ASCII as xn--"):
+        settings(domain="m\u00fcnchen.example")
+    assert settings(domain="xn--mnchen-3ya.example").site() == "https://xn--mnchen-3ya.example"
+
+
 def test_links_begin_with_where_the_pages_are() -> None:
     assert settings(port="8123").site() == "http://127.0.0.1:8123"
     assert settings(domain="Hopmap.Example.org").site() == "https://hopmap.example.org"
     assert settings(port="0", unix="/run/m.sock").site() == "http://localhost"
+    assert settings(host="::1", port="8123").site() == "http://[::1]:8123"
+
+
+def test_a_gateway_is_a_socket_here_named_as_one_likes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert settings(gateway="g.sock").gateway_socket() == f"{tmp_path}/g.sock"
+    assert settings().gateway_socket() == ""
+    with pytest.raises(UserError, match=r"gateway: 'unix:///run/g\.sock' must be the path of its socket"):
+        settings(gateway="unix:///run/g.sock")
+
+
+def test_a_line_of_a_services_own_tokens_is_no_token(tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("agent,admin 0123456789abcdef\n")
+    with pytest.raises(UserError, match="must begin with a token and nothing else"):
+        settings(service_token_file=str(tmp_path / "tokens")).service_token()
 
 
 def test_the_link_of_a_run_is_for_this_machine_alone() -> None:

@@ -17,13 +17,14 @@ import pytest
 
 from manager.failover.core.word import Word
 from manager.failover.succession import Succession
-from manager.fleet.alarms import MOST_LETTERS, Alarms, Mail, MailServer, NotSent, Webhook, read_mail_server
+from manager.fleet.alarms import MOST_LETTERS, Alarms
 from manager.fleet.core.condition import Condition
 from manager.fleet.core.destination import Refused, read_networks
 from manager.fleet.core.node import Node
 from manager.fleet.history_store import HistoryStore
 from manager.fleet.line import Line
 from manager.fleet.polling import Changed
+from manager.fleet.ways import Mail, MailServer, NotSent, Webhook, read_mail_server
 
 HOME = read_networks(["127.0.0.0/8"])
 
@@ -33,8 +34,10 @@ class Hook(BaseHTTPRequestHandler):
 
     status = 200
     letters: list[Any]
+    targets: list[str]
 
     def do_POST(self) -> None:
+        self.targets.append(self.path)
         self.letters.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(self.status)
         if self.status == 302:
@@ -47,7 +50,7 @@ class Hook(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hook() -> Iterator[Any]:
-    made: Any = type("OwnHook", (Hook,), {"letters": []})
+    made: Any = type("OwnHook", (Hook,), {"letters": [], "targets": []})
     server = HTTPServer(("127.0.0.1", 0), made)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
@@ -149,6 +152,13 @@ def test_a_webhook_gets_one_letter_for_all_changes(store: HistoryStore, hook: An
     assert letter["subject"] == "hopmap: 2 nodes changed: 2 silent"
     assert [one["name"] for one in letter["nodes"]] == ["pi-1", "pi-2"]
     assert (alarms.sent, alarms.failed) == (1, 0)
+
+
+@pytest.mark.parametrize("target", ["/", "/hook/", "/a/b/c/d/e/f?api-version=1&sp=%2Fx&sig=a-_b~", "/?key=/x/"])
+def test_a_webhook_has_its_path_and_query_as_they_stand(hook: Any, target: str) -> None:
+    Webhook(Line(HOME), hook.url.removesuffix("/hook") + target)('{"subject": "s"}')
+    Webhook(Line(HOME), hook.url.removesuffix("/hook"))('{"subject": "s"}')
+    assert hook.targets == [target, "/"]
 
 
 @pytest.mark.parametrize("status", [302, 400, 500])

@@ -272,9 +272,13 @@ server.serve_forever()
 """
 
 
-def test_a_front_is_told_once_and_again_when_it_was_started_anew(tmp_path: Path) -> None:
+def test_a_front_is_told_once_and_again_when_it_was_started_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     control = FrontControl(Front("hopmap.dy.fi", "/run/m.sock", storage=str(tmp_path)))
-    control.tell(leads=True)  # nobody is there, which is no error
+    for _ in range(3):
+        control.tell(leads=True)  # nobody is there, which is no error
+    assert [one.message.split()[0] for one in caplog.records] == ["front_not_told"]  # said once
     for _ in range(2):
         (tmp_path / "admin.sock").unlink(missing_ok=True)
         with subprocess.Popen(
