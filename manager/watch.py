@@ -16,6 +16,7 @@ from manager.readings import Reading
 _LIMIT = 8 << 20
 _RECENT = 200
 _MOST_AGENTS = 1000
+_NO_TOKEN = "it tells no numbers without its token: see service_token_file, and in plain HTTP private_networks"  # noqa: S105 - no secret
 _PATHS = {"input": "/status", "output": "/stats", "agent": "/health", "gateway": "/health"}
 
 
@@ -78,7 +79,7 @@ class Watch:
         kinds = {"input": settings.inputs, "output": settings.outputs, "agent": settings.agents}
         kinds["gateway"] = (f"unix://{settings.gateway_socket()}",) if settings.gateway else ()
         self._services = [Watched(kind, url) for kind, urls in kinds.items() for url in urls]
-        self._clients = [Client(Endpoint.parse(one.url), timeout=2.0) for one in self._services]
+        self._clients = [_client(Endpoint.parse(one.url), settings) for one in self._services]
         self._history = History(settings.poll_seconds)
         self._results, self._hops = Pace(), Pace()
         self._agents: dict[str, Seen] = {}
@@ -149,21 +150,27 @@ class Watch:
             seen.pace.add(now, seen.count)
 
 
+def _client(endpoint: Endpoint, settings: ManagerSettings) -> Client:
+    """Numbers are told to who has a token, which goes nowhere in the clear."""
+    token = settings.service_token() if endpoint.guards_token(settings.private_networks) else None
+    return Client(endpoint, token or None, settings.private_networks, timeout=2.0)
+
+
 def ask_service(client: Client, kind: str) -> Reading:
     """One look at a service of a kind: input, output, agent or gateway."""
     try:
         ready = client.request("GET", "/ready", limit=_LIMIT)
         health = readings.body(client.request("GET", "/health", limit=_LIMIT).body)
         info = readings.body(client.request("GET", "/service-info", limit=_LIMIT).body)
-        told = readings.body(client.request("GET", _PATHS[kind], limit=_LIMIT).body)
+        told = client.request("GET", _PATHS[kind], limit=_LIMIT)
         newest = client.request("GET", f"/recent?limit={_RECENT}", limit=_LIMIT) if kind == "output" else None
     except Unreachable as error:
         return Reading(error=str(error).removeprefix(f"{client.endpoint.url}: "))
     return Reading(
-        unready=_unready(ready),
+        unready=_unready(ready) or _kept_back(told),
         version=readings.text(info, "version", ""),
         uptime_seconds=readings.uptime(health),
-        counts=readings.counts(told),
+        counts=readings.counts(readings.body(told.body)),
         newest=readings.results(readings.body(newest.body)) if newest is not None else (),
     )
 
@@ -172,6 +179,11 @@ def _unready(ready: Response) -> str | None:
     return (
         None if ready.status == 200 else readings.text(readings.body(ready.body), "detail", "it says it is not ready")
     )
+
+
+def _kept_back(told: Response) -> str | None:
+    """Why a service that is ready tells no numbers."""
+    return _NO_TOKEN if told.status in {401, 403} else None
 
 
 def _totals(services: Sequence[Watched]) -> dict[str, int]:

@@ -77,6 +77,7 @@ class Updater(Collector):
         self._counts = dict.fromkeys(ANSWERS, 0)
         self._problem = ""
         self.own = ""
+        self._told_at = now()  # when the own address was told last
         self.standing = store.load(state_dir, now())
 
     def start(self) -> None:
@@ -94,7 +95,7 @@ class Updater(Collector):
 
     def problem(self) -> str:
         """What somebody should look at, in a sentence; empty for nothing."""
-        return schedule.problem(self.standing, self._now(), self._mark)
+        return schedule.problem(self.standing, self._now(), self._mark, self._told_at)
 
     def is_stopped(self) -> bool:
         """Whether nothing is sent any more until somebody says so."""
@@ -127,9 +128,10 @@ class Updater(Collector):
         self.own = own or self.own
         with self._asking:
             now = self._now()
+            self._told_at = now if own else self._told_at
             if self._may() and schedule.due(self.standing, now, own, self._mark):
                 self._ask(now, own)
-            problem = schedule.problem(self.standing, self._now(), self._mark)
+            problem = self.problem()
         if problem != self._problem:
             self._told.state(self.account, self._problem, problem, now.wall)
             self._problem = problem

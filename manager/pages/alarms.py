@@ -30,6 +30,7 @@ class AlarmPages:
             "count": len(now),
             "ended": fleet.store.alarms(ended=True, most=MOST_ENDED),
             "at": fleet.clocks.now(),
+            "unsent": sorted(fleet.alarms.problems.copy().items()),
             "nodes": {node.id for node in fleet.registry.all()},
         }
         return self._paper.page("alarms.html", HTTPStatus.OK, **values)

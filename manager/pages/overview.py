@@ -38,11 +38,26 @@ def overview(view: View, networks: Networks) -> dict[str, Any]:
 
 def headline(view: View) -> str:
     """What happens now, in a sentence, and what happens next while nothing does."""
-    down = [one.kind for one in view.services if one.state == "down"]
     if view.number == 0:
         return "Asking the services how they are."
-    if down:
-        return f"No answer from the {' and the '.join(sorted(set(down)))} service: see Services below."
+    return _trouble(view) or _progress(view)
+
+
+def _trouble(view: View) -> str:
+    """Which services keep the numbers from being known; empty for none."""
+    if down := _kinds(view, "down"):
+        return f"No answer from the {down} service: see Services below."
+    unready = _kinds(view, "unready")
+    if unready and not {"served", "results"} <= view.totals.keys():
+        return f"The {unready} service can't serve now: see Services below."
+    return ""
+
+
+def _kinds(view: View, state: str) -> str:
+    return " and the ".join(sorted({one.kind for one in view.services if one.state == state}))
+
+
+def _progress(view: View) -> str:
     if not view.totals.get("served"):
         return "Waiting for the first agent to ask for targets."
     if not view.totals.get("results"):

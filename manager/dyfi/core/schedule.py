@@ -14,6 +14,7 @@ SPACING = 600.0  # seconds between two requests, whatever happens
 DAY = 86_400.0
 REFRESH = 5 * DAY
 LASTS = 7 * DAY
+UNTOLD = 3600.0
 _FIRST_WAIT, _LONGEST_WAIT = 60.0, 3600.0
 _UNCHANGED_WAIT = DAY / 2
 _WORRYING_TRIES = 3
@@ -107,8 +108,8 @@ def noted(standing: Standing, asked: Moment, now: Moment) -> Standing:
     return replace(standing, asked=asked)
 
 
-def problem(standing: Standing, now: Moment, account: str) -> str:
-    """A sentence about what somebody should look at, or nothing."""
+def problem(standing: Standing, now: Moment, account: str, told: Moment | None = None) -> str:
+    """A sentence about what somebody should look at, or nothing; `told` is when the own address was told last."""
     if is_stopped(standing, account):
         return f"dy.fi {answers.FINAL[standing.word]}; nothing is sent to it until then"
     if standing.ok is not None and elapsed(standing.ok, now) > LASTS:
@@ -116,4 +117,6 @@ def problem(standing: Standing, now: Moment, account: str) -> str:
     if standing.tries >= _WORRYING_TRIES:
         why = answers.PASSING.get(standing.word, "is asked again after it refused")
         return f"dy.fi {why}; tried {standing.tries} times, and will be again"
+    if told is not None and elapsed(told, now) > UNTOLD:
+        return "this machine's address is told by nobody (address_url): another one would not be noticed"
     return ""

@@ -10,6 +10,7 @@ from manager.fleet.core.letter import News
 from manager.fleet.core.node import Node
 from manager.fleet.history_store import MOST_ENDED, Alarm
 from manager.fleet.polling import Changed, Known
+from manager.fleet.ways import NotSent
 
 AT = 1_795_420_800.0
 HOSTILE = '"><img src=x onerror=alert(1)>'
@@ -115,3 +116,17 @@ def test_an_alarm_that_comes_again_counts_anew_and_one_of_a_node_that_is_gone_is
     assert [one.since for one in store.alarms(ended=False)] == [AT + 90, AT]
     store.trim(AT, [])
     assert [one.node for one in store.alarms(ended=False)] == ["manager/0"]
+
+
+def test_letters_that_do_not_get_through_are_said(house: Any, alice: Any) -> None:
+    def refused(_: str) -> None:
+        raise NotSent(f"it answered {HOSTILE}")
+
+    house.fleet.alarms._ways = {"webhook": refused}
+    becomes(house, node(house), "silent", AT)
+    house.fleet.alarms.post()
+    assert "No letter gets through" not in alice.get("/alarms").text
+    house.fleet.alarms.send()
+    page = alice.get("/alarms").text
+    assert "No letter gets through by webhook: it answered &quot;" in page
+    assert HOSTILE not in page

@@ -165,3 +165,5 @@ def test_problems_in_words() -> None:
     assert "trouble of its own; tried 3 times" in schedule.problem(tried, START, "account")
     assert schedule.problem(replace(tried, tries=2), START, "account") == ""
     assert "refused" in schedule.problem(replace(tried, word="badauth"), START, "mended")
+    assert schedule.problem(good, later(3600), "account", START) == ""
+    assert "address_url" in schedule.problem(good, later(3601), "account", START)
