@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hopmap.client import Client, Endpoint, Response, Unreachable
 from hopmap.wire.result import Result, parse_id
@@ -30,7 +30,9 @@ class Watched:
     since: float = 0.0
 
     def take(self, reading: Reading, now: float) -> None:
-        """Keep a new reading."""
+        """Keep a new reading; the numbers of one that does not answer stay what they were."""
+        if self.reading is not None and reading.error is not None:
+            reading = replace(reading, counts=self.reading.counts)
         if self.reading is None or self.reading.state != reading.state:
             self.since = now
         self.reading = reading
@@ -53,7 +55,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that is known after one round; `number` counts the rounds, `grew_at` is when results last came in."""
+    """All that is known after one round; `number` counts the rounds, `grew_at` is when results last came in.
+
+    Times are those of the watch's even clock; `ahead` is by how much the machine's own is ahead of it.
+    """
 
     number: int
     at: float
@@ -65,15 +70,23 @@ class View:
     history: Sequence[Sample]
     agents: dict[str, Seen]
     newest: Sequence[Result]
+    ahead: float = 0.0
 
 
 class Watch:
-    """Rounds of questions to all services. `clock` gives seconds since 1970 and never steps back."""
+    """Rounds of questions to all services. `clock` gives seconds since 1970 as they were at the start, evenly on.
+
+    `wall` gives them as the machine's clock says, which may be set right long after the start.
+    """
 
     def __init__(
-        self, settings: ManagerSettings, clock: Callable[[], float], ask: Callable[[Client, str], Reading] | None = None
+        self,
+        settings: ManagerSettings,
+        clock: Callable[[], float],
+        ask: Callable[[Client, str], Reading] | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        self._clock = clock
+        self._clock, self._wall = clock, wall
         self._ask = ask or ask_service
         self._poll_seconds = settings.poll_seconds
         kinds = {"input": settings.inputs, "output": settings.outputs, "agent": settings.agents}
@@ -126,6 +139,7 @@ class Watch:
             history=self._history.samples(),
             agents=dict(self._agents),
             newest=newest,
+            ahead=self._wall() - now,
         )
 
     def _run(self) -> None:

@@ -54,6 +54,7 @@ class Fleet:
         tenure: Tenure | None = None,
     ) -> None:
         self.clocks = clocks or Clocks()
+        self._late = 1.5 * given.poll_seconds
         self.contact, self.gateway = given.contact, given.gateway
         self.line = line or Line(given.allowed)
         self.store = HistoryStore(state_dir)
@@ -112,7 +113,7 @@ class Fleet:
         if node is None:
             fresh = Node("", "", read_kind(info.service_type), info.instance_id, report.reading.name or report.node)
             node = self.registry.add("gateway", fresh)
-        if not node.url and node.watched:
+        if not node.url and node.watched and report.age <= self._late:  # an older one is of a node that may be gone
             told = report.reading._replace(version=info.version, instance=info.instance_id)
             self.polling.heard(node, told)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hopmap.wire.result import Hop, Result
-from manager.history import SERIES, Sample
+from manager.history import SERIES
 from manager.networks import COLOURS, UNKNOWN, Network, Networks
 from manager.watch import Seen, View, Watched
 
@@ -20,7 +20,7 @@ def overview(view: View, networks: Networks) -> dict[str, Any]:
     """The JSON of `GET /api/v1/overview`; times are ISO 8601 in UTC, RTTs milliseconds, unknown is null."""
     return {
         "round": view.number,
-        "at": moment(view.at),
+        "at": moment(view.at + view.ahead),
         "headline": headline(view),
         "totals": {
             "agents": len(view.agents),
@@ -29,10 +29,10 @@ def overview(view: View, networks: Networks) -> dict[str, Any]:
             "results_per_minute": _rounded(view.results_per_minute),
             "hops_per_minute": _rounded(view.hops_per_minute),
         },
-        "history": _history(view.history),
+        "history": _history(view),
         "agents": [_agent(name, view.agents[name], view) for name in _shown_agents(view)],
         "routes": [_route(result, networks) for result in _worth_showing(view.newest)],
-        "services": [_service(one) for one in view.services],
+        "services": [_service(one, view.ahead) for one in view.services],
     }
 
 
@@ -75,9 +75,9 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _history(samples: Sequence[Sample]) -> dict[str, list[float | None]]:
-    columns: dict[str, list[float | None]] = {"t": [round(sample.at, 1) for sample in samples]}
-    return columns | {name: [sample.totals.get(name) for sample in samples] for name in SERIES}
+def _history(view: View) -> dict[str, list[float | None]]:
+    columns: dict[str, list[float | None]] = {"t": [round(sample.at + view.ahead, 1) for sample in view.history]}
+    return columns | {name: [sample.totals.get(name) for sample in view.history] for name in SERIES}
 
 
 def _shown_agents(view: View) -> list[str]:
@@ -89,7 +89,7 @@ def _shown_agents(view: View) -> list[str]:
 
 
 def _is_silent(seen: Seen, view: View) -> bool:
-    return view.at - datetime.fromisoformat(seen.last.started).timestamp() > _SILENT_SECONDS
+    return view.at + view.ahead - datetime.fromisoformat(seen.last.started).timestamp() > _SILENT_SECONDS
 
 
 def _agent(name: str, seen: Seen, view: View) -> dict[str, Any]:
@@ -150,13 +150,13 @@ def _hop(hop: Hop, network: Network, colours: dict[int, int]) -> dict[str, Any]:
     }
 
 
-def _service(one: Watched) -> dict[str, Any]:
+def _service(one: Watched, ahead: float) -> dict[str, Any]:
     reading = one.reading
     return {
         "kind": one.kind,
         "url": one.url,
         "state": one.state,
-        "since": moment(one.since) if reading is not None else None,
+        "since": moment(one.since + ahead) if reading is not None else None,
         "detail": (reading.error or reading.unready or "") if reading is not None else "",
         "version": reading.version if reading is not None else "",
         "uptime_seconds": reading.uptime_seconds if reading is not None else None,

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from hopmap.client import Client
+from hopmap.data import asn
 from manager.config import ManagerSettings
+from manager.networks import Networks
+from manager.pages.overview import overview
 from manager.readings import Reading
 from manager.watch import Watch
 
@@ -32,6 +37,11 @@ IN, IN2, OUT = "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+@pytest.fixture(scope="module")
+def networks() -> Networks:
+    return Networks(asn.load())
 
 
 @pytest.fixture
@@ -75,6 +85,18 @@ def test_since_when_a_service_is_down(world: World, watch: Watch) -> None:
     assert watch.view.services[2].since == down.since
 
 
+def test_one_that_does_not_answer_takes_no_numbers_away(world: World, watch: Watch) -> None:
+    world.answers[IN] = Reading(counts={"served": 5})
+    world.answers[IN2] = Reading(counts={"served": 6})
+    step(world, watch)
+    del world.answers[IN2]
+    for served in (15, 25):
+        world.answers[IN] = Reading(counts={"served": served})
+        step(world, watch)
+    assert watch.view.totals["served"] == 31
+    assert watch.view.services[1].state == "down"
+
+
 def test_an_older_view_does_not_change_under_its_reader(world: World, watch: Watch) -> None:
     step(world, watch)
     old = watch.view
@@ -116,6 +138,28 @@ def test_a_new_spool_counts_from_its_own_beginning(world: World, watch: Watch, m
     world.answers[OUT] = Reading(newest=(make_result(3, spool="t", second=9), make_result(40, second=2)))
     step(world, watch)
     assert watch.view.agents["a1"].count == 3
+
+
+def test_a_clock_that_is_set_right_later_moves_what_is_shown_and_no_pace(
+    world: World, make_result: Any, networks: Networks
+) -> None:
+    """As on a machine without a clock of its own, whose time comes from the network after the start."""
+    right = datetime(2026, 11, 23, 8, 0, 30, tzinfo=UTC).timestamp()
+    steps = [0.0, right - 1004.0]
+    watch = Watch(ManagerSettings(inputs=(IN,), outputs=(OUT,)), world.clock, world.ask, lambda: world.now + steps[0])
+    with closing(watch):
+        for second in (0, 2):
+            world.answers[OUT] = Reading(counts={"results": second}, newest=(make_result(1 + second, second=second),))
+            step(world, watch)
+            steps.pop(0) if second == 0 else None
+    shown = overview(watch.view, networks)
+    assert shown["at"] == "2026-11-23T08:00:30.000Z"
+    assert shown["history"]["t"] == [right - 2, right]
+    assert shown["services"][1]["since"] == "2026-11-23T08:00:28.000Z"
+    assert [agent["state"] for agent in shown["agents"]] == ["active"]
+    assert shown["totals"]["results_per_minute"] == 60
+    later = replace(watch.view, at=watch.view.at + 120)
+    assert [agent["state"] for agent in overview(later, networks)["agents"]] == ["silent"]
 
 
 def test_the_number_of_agents_is_bounded(world: World, watch: Watch, make_result: Any) -> None:

@@ -21,7 +21,7 @@ from manager.fleet.core.reading import Reading
 from manager.fleet.fleet import Fleet, Given
 from manager.fleet.history_store import FILE, Found, HistoryStore
 from manager.fleet.line import Answer, Line
-from manager.fleet.polling import Changed, Clocks, Polling
+from manager.fleet.polling import Changed, Clocks, Known, Polling
 from manager.fleet.registry import MOST, Registry, fixed_node
 from manager.fleet.reports import Report, Reports
 from manager.vault import open_vault
@@ -228,6 +228,17 @@ def test_nodes_that_report_through_the_gateway(make: Any) -> None:
         line.nodes = wrong
         reports.fetch()
     assert len(fleet.registry.all()) == 1
+
+
+def test_a_report_from_long_ago_makes_nobody_well(make: Any) -> None:
+    """As the first fetch after a start finds it: the gateway keeps the last word also of nodes that are gone."""
+    fleet, line = make(), Gateway()
+    line.nodes = [heartbeat("gone", 3_000.0), heartbeat("here", 5.0, "agent-2")]
+    Reports(line, "/gateway.sock", fleet.report).fetch()
+    known = fleet.polling.known()
+    states = {node.instance: known.get(node.id, Known()) for node in fleet.registry.all()}
+    assert (states["agent-1"].condition.state, states["agent-1"].seen) == ("asking", 0.0)
+    assert states["agent-2"].condition.state == "ok"
 
 
 @pytest.mark.parametrize("fault", [Unfit("2000 nodes are registered"), OSError("no space left on device")])
