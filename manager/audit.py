@@ -89,11 +89,22 @@ def verify(path: Path, vault: Vault, end: tuple[Head, int] | None = None) -> Hea
             passed = passed or head == kept
     except chain.Broken as error:
         raise UserError(
-            f"{path}: {error}: it was not written by this manager; keep it, and find out who did"
+            f"{path}: {error}: it was not written by this manager; find out who did; {_advice(path)}"
         ) from error
     if not passed:
-        raise UserError(f"{path} ends at entry {head.count}, and {kept.count} were written: its end was cut off")
+        raise UserError(
+            f"{path} ends at entry {head.count}, and {kept.count} were written: its end was cut off; {_advice(path)}"
+        )
     return head
+
+
+def _advice(path: Path) -> str:
+    """How to go on without it: a vault that is restored alone begins a new log."""
+    state_dir = path.parent
+    return (
+        "keep it, and bring a backup back; or move it away, and begin a new one with: "
+        f"hopmap manager restore {state_dir / 'vault'} --state-dir {state_dir}"
+    )
 
 
 def read_newest(path: Path, count: int, size: int | None = None) -> list[dict[str, object]]:

@@ -139,6 +139,22 @@ def test_a_link_for_who_has_lost_everything(tmp_path: Path, start: Callable[...,
     assert hopmap("link", "A B", f"--state-dir={tmp_path}/state").returncode == 2
 
 
+@pytest.mark.parametrize("harm", ["changed", "cut"])
+def test_an_audit_log_that_does_not_hold_says_how_to_go_on(
+    tmp_path: Path, start: Callable[..., Manager], harm: str
+) -> None:
+    start().ready().end()
+    log, state = tmp_path / "state" / "audit.log", f"--state-dir={tmp_path}/state"
+    log.write_bytes(log.read_bytes().replace(b"link_made", b"link_mode") if harm == "changed" else b"")
+    stopped = hopmap(f"--port={free_port()}", state)
+    assert stopped.returncode == 2
+    (advice,) = re.findall(r"or move it away, and begin a new one with: hopmap manager (.*)\n", stopped.stderr)
+    log.rename(tmp_path / "kept.log")
+    assert hopmap(*advice.split()).returncode == 0
+    start().ready()
+    assert "every entry genuine" in hopmap("audit", "verify", state).stdout
+
+
 def test_a_mistyped_directory_gets_no_vault_and_no_link(tmp_path: Path) -> None:
     for command in (("link", "alice"), ("rotate-key",), ("backup", tmp_path / "b"), ("audit", "verify")):
         done = hopmap(*command, f"--state-dir={tmp_path}/sate")
