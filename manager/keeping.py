@@ -32,7 +32,12 @@ def run(argv: list[str]) -> int:
     name, *rest = argv
     flags = config.parser(f"manager {name}", _ABOUT[name], EXAMPLES)
     config.add_flags(flags, ManagerSettings)
-    return COMMANDS[name](flags, rest)
+    try:
+        return COMMANDS[name](flags, rest)
+    except PermissionError as error:
+        raise UserError(
+            f"cannot open {error.filename}: permission denied; run this as the manager's user, or with sudo"
+        ) from error
 
 
 def _backup(flags: Parser, argv: list[str]) -> int:

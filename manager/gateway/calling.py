@@ -1,5 +1,7 @@
 """Calls to the gateway that listens on a unix socket of this machine: keys, enrolment tokens, files of agents."""
 
+import errno
+import os
 from http import HTTPStatus
 from typing import Any
 
@@ -51,9 +53,10 @@ class LocalGateway:
         try:
             return self._gateway.call(method, path, sent)
         except NoGateway as error:
-            raise UserError(
-                f"no gateway answers ({error}): start it with hopmap gateway, or name its directory with --state-dir"
-            ) from error
+            advice = "start it with hopmap gateway, or name its directory with --state-dir"
+            if os.strerror(errno.EACCES) in str(error):
+                advice = "run this as the gateway's user, or with sudo"
+            raise UserError(f"no gateway answers ({error}): {advice}") from error
         except GatewayRefuses as error:
             raise UserError(f"the gateway refuses: {error}") from error
         except ValueError:  # of NaN and infinity

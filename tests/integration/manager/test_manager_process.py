@@ -3,6 +3,8 @@
 import base64
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -153,6 +155,21 @@ def test_an_audit_log_that_does_not_hold_says_how_to_go_on(
     assert hopmap(*advice.split()).returncode == 0
     start().ready()
     assert "every entry genuine" in hopmap("audit", "verify", state).stdout
+
+
+def test_who_may_not_read_the_directory_is_told_so(tmp_path: Path, start: Callable[..., Manager]) -> None:
+    start().ready().end()
+    (tmp_path / "state").chmod(0)
+    # root without its power over files is as anybody else
+    less = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    try:
+        for words in (["backup", "b.tar.gz"], ["audit", "verify"], ["link", "alice"], ["key", "list"]):
+            asked = [*less, sys.executable, "-m", "hopmap", "manager", *words, f"--state-dir={tmp_path}/state"]
+            done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+            assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+            assert "'s user, or with sudo" in done.stderr
+    finally:
+        (tmp_path / "state").chmod(0o700)
 
 
 def test_a_mistyped_directory_gets_no_vault_and_no_link(tmp_path: Path) -> None:
