@@ -27,6 +27,7 @@ from lab.world.plan import Plan
 from lab.world.world import World
 
 GRACE_S = 5.0
+HEARD_S = 1.0
 WARM_ROUTES, WARM_ROUTES_MORE = 200, 25  # in all, and for every worker
 SOCKET, TUN, AUTO = "socket", "tun", "auto"
 
@@ -77,6 +78,7 @@ class Session:
     children: Children = field(default_factory=Children)
     closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     interrupts: int = 0
+    by_ctrl_c: bool = False
     code: int = 0
 
     def open(self) -> None:
@@ -122,6 +124,7 @@ class Session:
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)}
 
         def count(number: int, _frame: FrameType | None) -> None:
+            self.by_ctrl_c = self.by_ctrl_c or (number == signal.SIGINT and not self.interrupts)
             self.interrupts += number != signal.SIGCHLD
 
         for number, handler in before.items():
@@ -144,13 +147,18 @@ class Session:
 
     def _end_children(self) -> None:
         """Ask, serve them a while longer, then insist; a second signal shortens it."""
+        if self.by_ctrl_c:  # a terminal gives it to the commands too: they may end by themselves, and report
+            self._serve(HEARD_S)
         self.children.end()
-        patience, deadline = self.interrupts + 1, time.monotonic() + GRACE_S
-        while self.children.alive() and self.interrupts < patience and time.monotonic() < deadline:
-            self.exchange.turn()
+        self._serve(GRACE_S)
         self.children.kill()
         for line in self.lines[: self.settings.workers]:
             namespaces.end_members(line.namespace, signal.SIGKILL)
+
+    def _serve(self, seconds: float) -> None:
+        patience, deadline = self.interrupts + 1, time.monotonic() + seconds
+        while self.children.alive() and self.interrupts < patience and time.monotonic() < deadline:
+            self.exchange.turn()
 
 
 @contextlib.contextmanager

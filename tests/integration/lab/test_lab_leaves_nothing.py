@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,29 @@ def test_kill_9_over_the_socket_ends_the_commands_and_removes_the_folder() -> No
             os.kill(pid, signal.SIGKILL)
 
 
+REPORTS = """
+import pathlib, signal, sys, time
+def report(*_):
+    time.sleep(0.2)
+    pathlib.Path(sys.argv[1]).write_text("all of it")
+    sys.exit(3)
+signal.signal(signal.SIGINT, report)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_command_that_heard_ctrl_c_itself_may_report(tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    command = [*LAB, "--transport", "socket", "--", sys.executable, "-c", REPORTS, str(report)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        assert process.wait(15) == 3
+    assert report.read_text() == "all of it"
+
+
 def test_the_exit_code_of_the_command_is_passed_through() -> None:
     assert run_lab("--transport", "socket", "--", "sh", "-c", "exit 7").returncode == 7
 
@@ -96,7 +120,10 @@ def test_a_folder_that_was_there_before_stays(tmp_path: Path) -> None:
         (["--transport", "socket", "--attach", "web=/proc/1/ns/net"], "--attach needs TUN devices"),
         (["--transport", "socket", "--state-dir", "/proc/none", "--", "true"], "cannot make /proc/none"),
         (["--transport", "socket", "--state-dir", "/tmp/" + "x" * 100, "--", "true"], "longer than a unix socket's"),
-        (["--transport", "socket", "--truth", "/no/such/folder/t", "--", "true"], "cannot write the truth"),
+        (
+            ["--transport", "socket", "--truth", "/no/such/folder/t", "--", "true"],
+            "give --truth a file in a folder that",
+        ),
         (["stats", "--control", "/no/such"], "no lab answers at /no/such"),
         (["change", "network", "192.0.2.1"], "which lab?"),
         (["targets", "--count", "0"], "--count is at least 1"),
