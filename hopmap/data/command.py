@@ -91,11 +91,15 @@ def known(given: Iterable[tuple[str, int]]) -> Iterator[str]:
 
 def _given(texts: list[str]) -> Iterator[tuple[str, int]]:
     for text in texts:
-        for line in sys.stdin if text == "-" else [text]:
+        for number, line in enumerate(sys.stdin if text == "-" else [text], start=1):
+            word = line.strip()
+            if not word and text == "-":
+                continue
             try:
-                yield line.strip(), addresses.number(line.strip())
+                yield word, addresses.number(word)
             except ValueError as error:
-                raise UserError(f"{error}: give dotted IPv4 addresses") from error
+                where = f"line {number}: " if text == "-" else ""
+                raise UserError(f"{where}{error}: give dotted IPv4 addresses") from error
 
 
 def _row(name: str, value: str) -> str:

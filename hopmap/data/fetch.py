@@ -173,6 +173,8 @@ def from_network(url: str, record: FeedRecord | None, seconds: float = _FEED_SEC
         raise Refused(f"{url!r} has letters that no URL has: write them as %XX")
     try:
         parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"}:
+            raise Refused(f"{url!r} is no URL: give one that begins with https://")
         endpoint = Endpoint.parse(f"{parts.scheme}://{parts.netloc}")
     except ValueError as error:
         raise Refused(f"{error}; give the URL of a file") from error

@@ -43,6 +43,17 @@ def test_a_wrong_call_is_told_in_one_line(wrong: list[str]) -> None:
         run(wrong)
 
 
+def test_empty_lines_are_passed_over_and_a_wrong_one_is_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("8.8.8.8\n\n 1.1.1.1\n\n"))
+    assert run(["lookup", "-"]) == 0
+    assert capsys.readouterr().out.count("origin AS") == 2
+    monkeypatch.setattr("sys.stdin", io.StringIO("8.8.8.8\n\n1.1.1\n"))
+    with pytest.raises(UserError, match=r"^line 3: '1\.1\.1' is not an IPv4 address"):
+        run(["lookup", "-"])
+
+
 def test_a_missing_table_is_the_users_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "FILE", "none.tsv")
     with pytest.raises(UserError, match="install hopmap again"):
