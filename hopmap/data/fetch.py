@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from hopmap import __version__
 from hopmap.client import Client, Endpoint, Response, Unreachable
@@ -164,11 +164,7 @@ def from_file(path: Path) -> Answer:
     return Answer(content, path.name)
 
 
-def from_network(url: str, record: FeedRecord | None, seconds: float = _FEED_SECONDS) -> Answer | None:
-    """A feed from its address, None when the server says that the recorded one is still right. Refused says why not.
-
-    Only https (or loopback); redirects are not followed, and no cookies or tokens are sent.
-    """
+def _checked(url: str) -> tuple[SplitResult, Endpoint]:
     if not url.isascii() or not url.isprintable():
         raise Refused(f"{url!r} has letters that no URL has: write them as %XX")
     try:
@@ -180,6 +176,15 @@ def from_network(url: str, record: FeedRecord | None, seconds: float = _FEED_SEC
         raise Refused(f"{error}; give the URL of a file") from error
     if not endpoint.guards_token():
         raise Refused(f"{url} could be changed on its way: give an https address")
+    return parts, endpoint
+
+
+def from_network(url: str, record: FeedRecord | None, seconds: float = _FEED_SECONDS) -> Answer | None:
+    """A feed from its address, None when the server says that the recorded one is still right. Refused says why not.
+
+    Only https (or loopback); redirects are not followed, and no cookies or tokens are sent.
+    """
+    parts, endpoint = _checked(url)
     headers = {"User-Agent": f"hopmap/{__version__}", "Accept": "*/*"}
     if record and record.source == url:
         headers |= {"If-None-Match": record.etag} if record.etag else {}

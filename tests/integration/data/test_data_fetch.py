@@ -219,7 +219,7 @@ def test_nobody_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     [
         ("http://192.0.2.1/x", "give an https address"),
         ("ftp://192.0.2.1/x", "is no URL: give one that begins with https://"),
-        ("mirror/aws.json", "'mirror/aws.json' is no URL: give one that begins with https://"),
+        ("mirror", "'mirror/aws.json' is no URL: give one that begins with https://"),
         ("https://[::1/x", "Invalid IPv6 URL"),
         ("https://user@192.0.2.1/x", "must hold no user"),
         ("http://127.0.0.1:1/\u00e9", "letters that no URL has"),
