@@ -76,7 +76,8 @@ class Tidier:
             if following - 1 <= applied:
                 file.remove()
                 self._counters.add(files_deleted=1)
-                event(_log, logging.INFO, "deleted", file=file.path.name)
+                unread = slowest is not None and slowest < following - 1
+                event(_log, logging.WARNING if unread else logging.INFO, "deleted", file=file.path.name, unread=unread)
 
 
 def _slowest_and_durable(state: State) -> tuple[int | None, int]:

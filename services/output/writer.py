@@ -89,6 +89,7 @@ class Writer:
         self._unfolded = 0  # bytes of results stored since
         self._jobs: queue.Queue[_Job | None] = queue.Queue(_MOST_JOBS)
         self._rotate_after = 0.0
+        self._refusing = False
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     @property
@@ -135,8 +136,13 @@ class Writer:
         return path
 
     def refuse_when_low(self) -> None:
-        """Problem 507 when the disk's reserve is reached."""
-        if self.low_disk():
+        """Problem 507 when the disk's reserve is reached; that it is, and that there is room again, is logged once."""
+        low = self.low_disk()
+        if low is not self._refusing:
+            self._refusing = low
+            level, name = (logging.WARNING, "results_refused") if low else (logging.INFO, "results_taken_again")
+            event(_log, level, name, free_below_mb=f"{self._limits.reserve_bytes / 1e6:g}", folder=self._folder)
+        if low:
             self._counters.add(refused_low_disk=1)
             raise _storage("the disk is nearly full")
 

@@ -1,6 +1,7 @@
 """The writer over real SQLite when writing fails: nothing half done, nothing doubled, and it goes on by itself."""
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +14,14 @@ from services.output.core.ingest import read_row
 from services.output.core.row import Row
 from services.output.counters import Counters
 from services.output.opening import STATE, open_store
+from services.output.rotation import Tidier
 from services.output.store import queries
 from services.output.store.migrate import fold
 from services.output.store.results import ResultsFile, listing, page
 from services.output.store.state import MOST_READERS, State
 from services.output.writer import Answer, Limits, Writer
 
-from .conftest import made
+from .conftest import made, until
 
 _DAY = 86_400.0
 
@@ -231,3 +233,37 @@ def test_the_log_is_folded_beside_the_writer_once_it_has_grown(bench: Bench) -> 
 def test_a_database_that_is_gone_is_not_made_by_folding_it(tmp_path: Path) -> None:
     fold(tmp_path / "gone.sqlite")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_that_the_reserve_is_reached_is_logged_once_and_so_is_its_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    bench.writer.refuse_when_low()
+    monkeypatch.setattr(bench.writer, "low_disk", lambda: True)
+    for _ in range(2):
+        with pytest.raises(Problem, match="the disk is nearly full"):
+            bench.writer.refuse_when_low()
+    monkeypatch.setattr(bench.writer, "low_disk", lambda: False)
+    bench.writer.refuse_when_low()
+    told = [(record.levelname, record.getMessage().split()[0]) for record in caplog.records]
+    assert told == [("WARNING", "results_refused"), ("INFO", "results_taken_again")]
+
+
+def test_a_file_that_goes_unread_for_want_of_room_is_a_warning(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    bench.writer.call(lambda state: state.register("atlas", 2, "2026-11-28T00:00:00.000Z"))
+    for first in (1, 11, 21, 31):
+        bench.writer.store(rows(first, first + 9))
+        bench.settle()
+        bench.writer.rotate()
+    monkeypatch.setattr(bench.writer, "low_disk", lambda: True)
+    tidier = Tidier(bench.folder, 1, bench.counters)
+    tidier.start(bench.writer)
+    tidier.fold()  # so that it looks at once
+    until(lambda: len(listing(bench.folder)) == 2)
+    tidier.stop()
+    deleted = [(one.levelname, one.getMessage()) for one in caplog.records if one.getMessage().startswith("deleted")]
+    assert deleted[0] == ("WARNING", "deleted file=results-0000000000000001.sqlite unread=True")
