@@ -12,7 +12,7 @@ from agents.clock import SystemClock
 from agents.config import AgentSettings
 from agents.daemon import Agent
 from agents.health import HealthServer, Vitals, listen, listen_unix
-from agents.opening import held, open_transport
+from agents.opening import held, open_transport, warn_without_contact
 from agents.update import launch
 from agents.update.launch import Running
 from hopmap import config, logs
@@ -78,6 +78,7 @@ def _work(settings: AgentSettings, stop: threading.Event, running: Running | Non
     try:
         agent = Agent(settings, transport, SystemClock(), random.SystemRandom().random, once=once, running=running)
         servers = health_servers(settings, agent.vitals())
+        warn_without_contact(settings)
         agent.run(stop)
         return agent.restart
     finally:

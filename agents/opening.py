@@ -71,12 +71,15 @@ def open_transport(settings: AgentSettings) -> Transport:
     if path is not None:
         return LabSocket(path, settings.lab_worker, clock=steady_ns)
     identifier = crc32(instance_id(Path(settings.state_dir), "agent").encode()) & 0xFFFF
-    guard = Guard(settings.contact, LiveNamespace())
-    if not guard.public:
+    tcp = "tcp" in {settings.ping_protocol, settings.trace_protocol}
+    return open_sockets(identifier, Guard(settings.contact, LiveNamespace()), steady_ns, tcp=tcp)
+
+
+def warn_without_contact(settings: AgentSettings) -> None:
+    """Say so where nothing public will be probed."""
+    if settings.lab_socket() is None and not Guard(settings.contact, LiveNamespace()).public:
         advice = "give contact, such as mailto:you@example.org, or run it in the lab"
         event(_log, logging.WARNING, "no_contact", effect="no public address is probed", advice=advice)
-    tcp = "tcp" in {settings.ping_protocol, settings.trace_protocol}
-    return open_sockets(identifier, guard, steady_ns, tcp=tcp)
 
 
 def _flow_key(state_dir: Path) -> bytes:

@@ -93,7 +93,7 @@ class Result:
 
 
 class ResultId(NamedTuple):
-    """The parts of an id: the agent's instance, a token made with its spool, a count from 1."""
+    """The parts of an id: the agent's name, a token made with its spool, a count from 1."""
 
     agent: str
     spool: str
