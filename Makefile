@@ -93,7 +93,7 @@ soak: $(VENV)/.installed-run
 	$(BIN)/python benchmarks/soak.py --minutes $(SOAK_MINUTES)
 
 clean:
-	rm -rf $(VENV) .wheelhouse .ansible hopmap-agent.pyz hopmap-data input_state output_data dist build htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) .wheelhouse .ansible hopmap-agent.pyz hopmap-data hopmap-internet input_state output_data dist build htmlcov .coverage .coverage.* \
 	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@[ ! -d $(HOSTS_CACHE) ] || echo "left, for other source trees may use them: Debian trees in $(HOSTS_CACHE) ($$(du -sh $(HOSTS_CACHE) | cut -f1))"

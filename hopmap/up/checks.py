@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hopmap.errors import UserError
-from hopmap.identity import make_directory
+from hopmap.identity import make_directory, write_whole
 from hopmap.up.config import LOOPBACK
 
 LONGEST_SOCKET_PATH = 107  # sun_path of unix(7) holds 108 bytes with the closing NUL
 _LONGEST_NAME = len("/agent-63.sock")  # the lab's own, /lab/control and /lab/packets, are no longer
 _PREFIX = "hopmap-up-"
+_WORLD, _SOME_LAB = "world", "the lab"
 
 
 SERVICES_NEED = ("bottle", "waitress", "prometheus_client", "cryptography", "pyotp", "segno")
@@ -81,6 +82,32 @@ def locked(data_dir: Path) -> Iterator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+def check_world(data_dir: Path, mapped: str) -> None:
+    """UserError where another world's map is kept: what the lab invents must neither be probed nor mapped elsewhere."""
+    kept = _world_kept(data_dir)
+    older_lab = kept == _SOME_LAB and mapped.startswith(_SOME_LAB)
+    if kept not in {None, mapped} and not older_lab:
+        raise UserError(
+            f"{data_dir} holds a map of {kept}, which must not mix with one of {mapped}: "
+            "give another with --data-dir, or remove it"
+        )
+
+
+def note_world(data_dir: Path, mapped: str) -> None:
+    """Say in the directory what is mapped there."""
+    write_whole(data_dir / _WORLD, f"{mapped}\n".encode())
+
+
+def _world_kept(data_dir: Path) -> str | None:
+    """What is mapped in a directory; of a map without a note, begun by an older version, what its agents probed."""
+    with contextlib.suppress(FileNotFoundError):
+        return (data_dir / _WORLD).read_text(encoding="utf-8").strip()
+    with contextlib.suppress(FileNotFoundError):
+        config = (data_dir / "agents" / "agent-0.yaml").read_text(encoding="utf-8")
+        return "the internet" if "\nunix: " in config else _SOME_LAB
+    return None
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from hopmap import config
 from hopmap.data import asn
@@ -26,7 +25,7 @@ _USER_ERROR = 2
 
 EXAMPLES = """\
   hopmap up                                     map the lab's internet, with live pages
-  hopmap up --agents 8 --seed 7                 more agents, another world
+  hopmap up --agents 8 --seed 7 --data-dir w7   more agents, another world
   hopmap up --data-dir /tmp/try --manager-port 9000
   hopmap up --world internet --contact mailto:you@example.org
   hopmap up --world internet --contact mailto:you@example.org --lan 192.168.1.5      with workers in your network
@@ -46,12 +45,13 @@ def run(argv: list[str]) -> int:
     flags = config.parser("up", "Run everything on this machine and watch the map grow.", EXAMPLES)
     config.add_flags(flags, UpSettings)
     settings = config.load(UpSettings, "up", flags.parse_args(argv), config.environment())
-    data = Path(settings.data_dir).absolute()
+    data = settings.directory()
     checks.check_packages()
     checks.check_contact(settings.world, settings.contact)
     stop = threading.Event()
     with contextlib.ExitStack() as held:
         held.enter_context(checks.locked(data))
+        checks.check_world(data, settings.mapped())
         checks.check_ports(settings.ports())
         checks.check_ports({"--gateway-port": settings.gateway_port}, settings.gateway_host())
         if settings.world == "internet":
@@ -64,6 +64,7 @@ def run(argv: list[str]) -> int:
 def _run_parts(settings: UpSettings, places: Places, stop: threading.Event) -> int:
     """Start, watch and end the parts; the exit code."""
     screen = view.screen(settings.terminal)
+    checks.note_world(places.data, settings.mapped())
     for path, text in agent_configs(settings, places).items():
         make_directory(path.parent)
         write_whole(path, text.encode())

@@ -1,6 +1,7 @@
 """The settings of `hopmap up`."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from hopmap import addresses
 from hopmap.config import setting
@@ -9,6 +10,8 @@ from hopmap.data import special
 LOOPBACK = "127.0.0.1"
 LAB_AGENTS = 3
 INTERNET_AGENTS = 1
+LAB_DATA = "./hopmap-data"
+INTERNET_DATA = "./hopmap-internet"
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,10 @@ class UpSettings:
     contact: str | None = setting(
         None, "who answers for the probes, as mailto:you@example.org or https://...; the real internet needs it"
     )
-    data_dir: str = setting("./hopmap-data", "everything that is kept: state, results, logs")
+    data_dir: str | None = setting(
+        None,
+        f"everything that is kept: state, results, logs; {LAB_DATA} in the lab and {INTERNET_DATA} on the internet",
+    )
     agents: int | None = setting(
         None, f"how many agents; {LAB_AGENTS} in the lab and {INTERNET_AGENTS} on the internet", low=1, high=64
     )
@@ -77,6 +83,14 @@ class UpSettings:
             raise ValueError(
                 "lan: the lab's targets are for the lab's agents; with workers of yours say --world internet"
             )
+
+    def directory(self) -> Path:
+        """Where everything is kept, absolute."""
+        return Path(self.data_dir or (LAB_DATA if self.world == "lab" else INTERNET_DATA)).absolute()
+
+    def mapped(self) -> str:
+        """What is mapped, in words: the lab of each seed is another internet."""
+        return f"the lab's world {self.seed}" if self.world == "lab" else "the internet"
 
     def agent_count(self) -> int:
         """How many agents to run."""

@@ -266,3 +266,15 @@ def test_a_port_in_use_starts_nothing(tmp_path: Path) -> None:
     assert ran.returncode == 2
     assert f"port {port} is in use" in ran.stderr
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["up.lock"]
+
+
+def test_the_labs_targets_are_never_taken_to_the_internet(tmp_path: Path) -> None:
+    (tmp_path / "world").write_text("the lab's world 1\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "hopmap", "up", "--world=internet", "--contact=mailto:you@example.org", "--yes",
+         f"--data-dir={tmp_path}"],
+        check=False, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert f"{tmp_path} holds a map of the lab's world 1, which must not mix with one of the internet" in ran.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["up.lock", "world"]

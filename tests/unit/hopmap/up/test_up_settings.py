@@ -3,6 +3,7 @@
 import argparse
 import io
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,33 @@ def test_one_run_at_a_time_in_a_data_directory(tmp_path: Path) -> None:
         again.__enter__()
     with checks.locked(tmp_path):
         pass
+
+
+def test_each_world_has_a_place_of_its_own() -> None:
+    assert settings().directory() == Path("hopmap-data").absolute()
+    assert settings(world="internet", contact="mailto:a@b.c").directory() == Path("hopmap-internet").absolute()
+    assert settings(data_dir="/srv/map").directory() == Path("/srv/map")
+
+
+def test_maps_of_two_worlds_never_mix(tmp_path: Path) -> None:
+    lab, other, internet = (one.mapped() for one in (settings(), settings(seed="12"), settings(world="internet")))
+    for kept, wanted in ((lab, internet), (lab, other), (internet, lab)):
+        checks.note_world(tmp_path, kept)
+        checks.check_world(tmp_path, kept)
+        with pytest.raises(UserError, match=f"holds a map of {kept}, which must not mix with one of {wanted}: give"):
+            checks.check_world(tmp_path, wanted)
+
+
+def test_a_map_without_a_note_is_what_its_agents_probed(tmp_path: Path) -> None:
+    lab, internet = settings(), settings(world="internet", contact="mailto:a@b.c")
+    checks.check_world(tmp_path, internet.mapped())
+    (tmp_path / "agents").mkdir()
+    for kept, refused in ((lab, internet), (internet, lab)):
+        ((path, text),) = agent_configs(replace(kept, agents=1), Places(tmp_path, tmp_path)).items()
+        path.write_text(text)
+        checks.check_world(tmp_path, kept.mapped())
+        with pytest.raises(UserError, match="must not mix"):
+            checks.check_world(tmp_path, refused.mapped())
 
 
 def test_a_data_directory_that_can_not_be_made(tmp_path: Path) -> None:
