@@ -93,7 +93,7 @@ def manager_app(
         AlarmPages(fleet, paper),
         VersionPages(fleet, paper),
         OptOutPages(fleet, paper),
-        KeyPages(door.accounts, paper, site.url, fleet.gateway),
+        KeyPages(door.accounts, paper, site.url if site.domain else "", fleet.gateway),
         AuditPages(door.accounts.records[1], paper),
         ScrapePages(fleet, site.domain),
         PublicPages(fleet, paper, site.url),

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 _OPEN_RULES = frozenset({"/health", "/ready", "/service-info"})
 _SCRAPED = frozenset({"/metrics", "/prometheus/targets"})
 _LONGEST_FORM, _MOST_FIELDS, _LONGEST_FIELD = 16 << 10, 20, 2048
-_NEXT = re.compile(r"/(?:[A-Za-z0-9_.-][A-Za-z0-9_./?=&-]*)?")
+_NEXT = re.compile(r"/(?:[A-Za-z0-9_.-][A-Za-z0-9_./:?=&-]*)?")
 _A_YEAR, _A_MONTH = 31_536_000, 2_592_000
 ErrorPage = Callable[[int, str, Mapping[str, str]], bottle.HTTPResponse]
 
@@ -109,7 +109,7 @@ class Gate:
         reading = is_page and bottle.request.method in {"GET", "HEAD"}
         if visitor.user is None:
             if reading:
-                raise redirect("/login?next=" + quote(next_page(bottle.request.path), safe="/"))
+                raise redirect("/login?next=" + quote(_asked(), safe="/"))
             raise Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", "Sign in first.")
         if not users.may(visitor.user.role, role):
             raise Problem(
@@ -117,7 +117,7 @@ class Gate:
             )
         if confirmed and not visitor.confirmed:
             if reading:
-                raise redirect("/confirm?next=" + quote(next_page(bottle.request.path), safe="/"))
+                raise redirect("/confirm?next=" + quote(_asked(), safe="/"))
             raise Problem(
                 HTTPStatus.FORBIDDEN, "confirm_first", "Ten minutes have passed: confirm that it is you first."
             )
@@ -207,6 +207,13 @@ def form() -> dict[str, str]:
 def next_page(asked: str) -> str:
     """Where to go after signing in: a page of ours, or the first one."""
     return asked if len(asked) <= 200 and _NEXT.fullmatch(asked) else "/"
+
+
+def _asked() -> str:
+    """The page that is asked for now, with its query where that is a plain one."""
+    path, query = bottle.request.path, bottle.request.query_string
+    whole = next_page(f"{path}?{query}") if query else "/"
+    return whole if whole != "/" else next_page(path)
 
 
 def redirect(to: str) -> bottle.HTTPResponse:

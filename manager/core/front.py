@@ -33,6 +33,8 @@ class Front:
         for key, path in paths.items():
             if path is not None and not _PATH.fullmatch(path):
                 raise ValueError(f"{key}: {path[:80]!r} must be an absolute path of letters, digits and ._@+-")
+        if self.email and set(self.email) & set("{}#`"):
+            raise ValueError(f"email: {self.email[:80]!r} has a sign that means something to Caddy: one of {{}}#`")
         if not _DIRECTORY.fullmatch(self.acme_directory):
             raise ValueError(f"acme_directory: {self.acme_directory[:80]!r} must be an https URL")
 

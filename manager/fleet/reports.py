@@ -80,11 +80,15 @@ class Reports:
         return ""
 
     def _run(self) -> None:
+        said = ""
         while not self._ending.is_set():
             try:
                 self.fetch()
+                said = ""
             except (Silent, WireError, ValueError, OSError) as error:
-                event(_log, logging.WARNING, "no_reports", why=one_line(error))
+                if one_line(error) != said:
+                    event(_log, logging.WARNING, "no_reports", why=one_line(error))
+                said = one_line(error)
             self._ending.wait(self._seconds)
 
 

@@ -24,7 +24,10 @@ _MOST_DAYS, _MOST_HOURS = 3650, 720
 
 
 class KeyPages:
-    """The page of keys and the forms on it; `site` is where nodes come in, `socket` the gateway's own (or none)."""
+    """The page of keys and the forms on it.
+
+    `site` is where nodes come in, empty where no front leads there; `socket` the gateway's own, or none.
+    """
 
     def __init__(self, accounts: Accounts, paper: Paper, site: str, socket: str) -> None:
         self._accounts, self._paper, self._site = accounts, paper, site

@@ -74,7 +74,9 @@ def test_rotated_both_live_and_the_old_one_can_be_ended(place: Place) -> None:
 
 
 def test_enrolment_tokens_are_made_listed_used_and_ended(place: Place) -> None:
-    token = place.secret(place.admin.post("/keys/token", {"node": "", "hours": "1"}))
+    made = place.admin.post("/keys/token", {"node": "", "hours": "1"})
+    assert "install --enrol URL" in made.text  # no front leads from these pages to the gateway
+    token = place.secret(made)
     other = place.secret(place.admin.post("/keys/token", {"node": "pi-2", "hours": "2"}))
     page = place.admin.get("/keys").text
     assert token.split("_")[1] in page

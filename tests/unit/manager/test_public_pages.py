@@ -75,6 +75,14 @@ def test_no_contact_is_said(make_house: Callable[..., Any]) -> None:
     assert "no contact set" in make_house().browser().get("/about").text
 
 
+@pytest.mark.parametrize("domain", ["", "hopmap.example.org"])
+def test_about_leads_to_probing_txt_where_there_is_one(make_house: Callable[..., Any], domain: str) -> None:
+    browser = make_house(contact="mailto:noc@example.org", domain=domain).browser()
+    text = browser.get("/about").text
+    assert ("probing.txt" in text) == (browser.get("/.well-known/probing.txt").status == 200) == bool(domain)
+    assert "the packets themselves" in text
+
+
 @pytest.mark.parametrize(
     ("told", "words"),
     [

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -353,6 +354,22 @@ def test_one_comes_where_one_wanted_to_go(house: Any) -> None:
     assert 'name="next" value="/account"' in browser.get("/login?next=/account").text
     assert house.sign_in(browser=browser, next="/account")[1].headers["location"] == "/account"
     assert browser.get("/login?next=/users").headers["location"] == "/users"
+
+
+@pytest.mark.parametrize(
+    ("asked", "led"),
+    [
+        ("/fleet?state=trouble&q=4g", "/fleet?state=trouble&q=4g"),
+        ("/fleet?q=%22", "/fleet"),  # what is no plain query is left away
+        ("/fleet/node/input:http://127.0.0.1:8080", "/fleet/node/input:http://127.0.0.1:8080"),
+        ("/?x=1", "/"),
+    ],
+)
+def test_one_comes_to_the_very_page_that_one_asked_for(house: Any, asked: str, led: str) -> None:
+    browser = house.browser()
+    assert browser.get(asked).headers["location"] == "/login?next=" + quote(led, safe="/")
+    browser.get(f"/login?next={quote(led)}")
+    assert house.sign_in(browser=browser, next=led)[1].headers["location"] == led
 
 
 # The link of a run

@@ -82,6 +82,12 @@ def test_an_email_that_is_none_is_refused() -> None:
         config.build(ManagerSettings, {"email": "you"})
 
 
+@pytest.mark.parametrize("email", ["{env.HOME}@x.fi", "#a@x.fi", "a`b@x.fi"])
+def test_an_email_that_would_mean_something_else_is_refused(email: str) -> None:
+    with pytest.raises(UserError, match="has a sign that means something to Caddy"):
+        config.build(ManagerSettings, {"domain": "x.fi", "unix": "/m", "email": email}).front()
+
+
 def test_the_email_comes_from_its_own_variable_and_paths_become_absolute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
     given = argparse.Namespace(domain="x.fi", unix="m.sock", gateway_unix="g.sock", acme_root="ca.pem")
