@@ -43,6 +43,11 @@ class Layout(NamedTuple):
         return self.root / "etc/systemd/system/multi-user.target.wants" / UNIT
 
     @property
+    def quiet(self) -> Path:
+        """What keeps an agent that is about to go from probing; gone with the next boot (systemd.unit(5))."""
+        return self.root / "run/systemd/system" / f"{UNIT}.d" / "drain.conf"
+
+    @property
     def state(self) -> Path:
         """The state directory as the agent is told; a link to `private_state` where systemd made it."""
         return self.root / "var/lib" / SERVICE

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from agents.install.command import Ask, ask_here
+from agents.install.drain import drained
 from agents.install.layout import UNIT, Layout
 from agents.install.system import LiveSystem, System
 from agents.spool import Spool
@@ -16,6 +17,7 @@ from hopmap.errors import UserError, one_line
 
 EXAMPLES = """\
   sudo python3 hopmap-agent.pyz uninstall
+  sudo python3 hopmap-agent.pyz uninstall --drain 10
   sudo python3 hopmap-agent.pyz uninstall --discard-results
   python3 hopmap-agent.pyz uninstall --dry-run
 """
@@ -26,6 +28,8 @@ _ROOM = 1 << 40  # the cap of a spool that is only counted
 def run(argv: list[str]) -> int:
     """Uninstall. Exit code 0 when nothing is left."""
     flags = config.parser("uninstall", ABOUT, EXAMPLES)
+    flags.add_argument("--drain", type=float, metavar="MINUTES",
+                       help="first have it begin nothing more and hand in what waits, for so long at most")  # fmt: skip
     flags.add_argument("--discard-results", action="store_true",
                        help="also when results are there that were never delivered")  # fmt: skip
     flags.add_argument("--dry-run", action="store_true", help="say what would be removed, do nothing")
@@ -39,13 +43,14 @@ def uninstall(given: argparse.Namespace, layout: Layout, system: System, ask: As
     why_not = None if given.dry_run else system.why_not()
     if why_not is not None:
         raise UserError(f"not uninstalled: {why_not}")
+    live = layout.root == Path("/")
+    with before_going(given, layout, system, live=live):
+        _settle_results(given, layout, ask)
     there = present(layout)
-    _settle_results(given, layout, ask)
     for path in there:
         sys.stdout.write(f"{'would remove' if given.dry_run else 'removed'} {path}\n")
     if given.dry_run:
         return 0
-    live = layout.root == Path("/")
     if live and (layout.unit.exists() or layout.wanted.is_symlink()):
         system.systemctl("disable", "--now", "--quiet", UNIT)
     remove(layout)
@@ -59,8 +64,19 @@ def uninstall(given: argparse.Namespace, layout: Layout, system: System, ask: As
 
 def present(layout: Layout) -> list[Path]:
     """What there is to remove."""
-    files = (layout.wanted, layout.unit, layout.program, layout.config, layout.token, layout.permission)
+    files = (layout.quiet, layout.wanted, layout.unit, layout.program, layout.config, layout.token, layout.permission)
     return [path for path in (*files, layout.state, layout.private_state) if path.exists() or path.is_symlink()]
+
+
+def before_going(
+    given: argparse.Namespace, layout: Layout, system: System, *, live: bool
+) -> contextlib.AbstractContextManager[None]:
+    """What `drained` does, where it is asked for and there is an agent that can. UserError for no time at all."""
+    if given.drain is None or given.dry_run or not (live and layout.unit.exists()):
+        return contextlib.nullcontext()
+    if not given.drain > 0:
+        raise UserError(f"--drain {given.drain:g}: say how many minutes at most, such as --drain 10")
+    return drained(layout, system, given.drain, lambda: undelivered(layout))
 
 
 def _settle_results(given: argparse.Namespace, layout: Layout, ask: Ask) -> None:
@@ -74,8 +90,8 @@ def _settle_results(given: argparse.Namespace, layout: Layout, ask: Ask) -> None
     answer = ask(f"{waiting} results were not delivered yet. Discard them? [y/N] ")
     if (answer or "").lower() not in {"y", "yes"}:
         raise UserError(
-            f"not uninstalled: {waiting} results were not delivered yet; let the agent deliver them, "
-            "or say --discard-results"
+            f"not uninstalled: {waiting} results were not delivered yet; let the agent deliver them (--drain MINUTES; "
+            "journalctl -u hopmap-agent says what keeps it from that), or say --discard-results"
         )
 
 
@@ -105,6 +121,6 @@ def remove(layout: Layout) -> None:
                 path.unlink()
         except OSError as error:
             raise UserError(f"cannot remove {path}: {error.strerror}") from error
-    for directory in (layout.program.parent, layout.config.parent):
+    for directory in (layout.quiet.parent, layout.program.parent, layout.config.parent):
         with contextlib.suppress(OSError):  # not empty, or not there
             directory.rmdir()

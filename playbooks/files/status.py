@@ -26,12 +26,15 @@ def state(part: str) -> str:
 def agent_waiting() -> str:
     """Results in the agent's spool, a dash where it does not say."""
     try:
-        with urllib.request.urlopen("http://127.0.0.1:8090/metrics", timeout=3) as answer:
-            lines = answer.read().decode().splitlines()
-    except OSError:
+        lines = Path("/etc/hopmap/agent.yaml").read_text(encoding="utf-8").splitlines()
+        settings = dict(line.split(": ", 1) for line in lines if ": " in line)
+        host = settings.get("host", "127.0.0.1").strip("'\"")
+        host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - asked where it listens on all
+        url = f"http://{host}:{settings.get('health_check_port', '8090')}/health"
+        with urllib.request.urlopen(url, timeout=3) as answer:
+            return str(json.load(answer)["statistics"]["spool_results"])
+    except (OSError, ValueError, KeyError):
         return "-"
-    told = [line.split()[-1] for line in lines if line.startswith("hopmap_agent_spool_results")]
-    return str(int(float(told[0]))) if told else "-"
 
 
 def main() -> None:

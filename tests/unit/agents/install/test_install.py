@@ -203,7 +203,7 @@ def test_without_root_or_systemd_it_says_so(tmp_path: Path, program: Path, monke
     task = Task(Namespace(**FLAGS), Layout(tmp_path), Listening("it needs root"), program, nobody, "2026-11-23")
     with pytest.raises(UserError, match="not installed: it needs root"):
         install(task)
-    given = Namespace(discard_results=False, dry_run=False)
+    given = Namespace(drain=None, discard_results=False, dry_run=False)
     with pytest.raises(UserError, match="not uninstalled: it needs root"):
         uninstall(given, Layout(tmp_path), Listening("it needs root"), nobody)
     monkeypatch.setattr(system.os, "geteuid", lambda: 1000)
@@ -226,20 +226,29 @@ def test_uninstall_leaves_nothing(tmp_path: Path, installed: Installer, capsys: 
     spool.append(lambda identity: identity.encode())
     spool.append(lambda identity: identity.encode())
     (root / "var/lib/hopmap-agent").symlink_to("private/hopmap-agent")
-    given, layout = Namespace(discard_results=False, dry_run=False), Layout(root)
+    given, layout = Namespace(drain=None, discard_results=False, dry_run=False), Layout(root)
     with pytest.raises(UserError, match="2 results were not delivered"):
         uninstall(given, layout, Listening(), nobody)
     with pytest.raises(UserError, match="2 results were not delivered"):
         uninstall(given, layout, Listening(), lambda _: "")
     assert layout.program.exists()
     spool.close()
-    assert uninstall(Namespace(discard_results=False, dry_run=True), layout, Listening(), nobody) == 0
+    assert uninstall(Namespace(drain=None, discard_results=False, dry_run=True), layout, Listening(), nobody) == 0
     assert layout.program.exists()
     assert uninstall(given, layout, Listening(), lambda _: "y") == 0
     shutil.rmtree(root / "var")  # those directories every system has
     assert {str(path) for path in root.rglob("*")} == before
     assert uninstall(given, layout, Listening(), nobody) == 0
     assert "the agent is not installed" in capsys.readouterr().out
+
+
+def test_no_time_to_drain_is_refused(tmp_path: Path, installed: Installer) -> None:
+    installed()
+    layout = Layout(tmp_path / "root")
+    for minutes in (0.0, -1.0, float("nan")):
+        given = Namespace(drain=minutes, discard_results=False, dry_run=False)
+        with pytest.raises(UserError, match="how many minutes"):
+            removal.before_going(given, layout, Listening(), live=True)
 
 
 def test_a_spool_that_can_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
