@@ -8,6 +8,7 @@
 #   make molecule  the agent's one file and the playbooks on booted Debian hosts (about 14 minutes; SCENARIOS="default fleet")
 #   make bench    the table of figures (about 8 minutes)
 #   make agent    the agent as one file for any Linux with Python 3.11: hopmap-agent.pyz
+#   make ansible  Ansible into .venv/bin, for a fleet (docs/fleet.md)
 #   make soak     everything for a long time, watched for growth (SOAK_MINUTES=120)
 #   make clean    remove what these made
 
@@ -23,7 +24,7 @@ HOSTS_CACHE := $(or $(HOPMAP_HOSTS_CACHE),$(HOME)/.cache/hopmap-hosts)
 # a file of tests stays in one process, so that what it shares is made once
 SIDE_BY_SIDE := -n auto --dist loadfile
 
-.PHONY: up agent check test faults molecule lint types layers unit bench soak clean help tools
+.PHONY: up agent ansible check test faults molecule lint types layers unit bench soak clean help tools
 
 help:
 	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -39,13 +40,20 @@ $(VENV)/.installed-run: $(BIN)/python pyproject.toml hopmap/__init__.py
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml hopmap/__init__.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --dest $(VENV)/wheels icmplib PyYAML
-	@touch $@ $(VENV)/.installed-run
+	@touch $@ $(VENV)/.installed-run $(VENV)/.installed-deploy
+
+$(VENV)/.installed-deploy: $(BIN)/python pyproject.toml hopmap/__init__.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[deploy]'
+	@touch $@
 
 up: $(VENV)/.installed-run
 	@$(BIN)/hopmap up --world $(WORLD) $(if $(CONTACT),--contact '$(CONTACT)') $(UP_FLAGS)
 
 agent: $(VENV)/.installed-run
 	@$(BIN)/python scripts/build_agent.py
+
+ansible: $(VENV)/.installed-deploy
+	@echo "$(BIN)/ansible-playbook is there: docs/fleet.md says how to go on"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
