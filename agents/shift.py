@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from agents.clock import Clock
 from agents.probe.transport import Transport
+from agents.trouble import SendTrouble
 from hopmap import systemd
 from hopmap.errors import UserError, one_line
 from hopmap.logs import event
@@ -36,6 +37,7 @@ class Shift:
         self._once = once
         self._ending = threading.Event()
         self._failure: BaseException | None = None
+        self._trouble = SendTrouble()
 
     @property
     def ending(self) -> bool:
@@ -85,6 +87,7 @@ class Shift:
                 ) from error
             self._rest()
             now = self._clock.steady()
+            self._trouble.look(self._agent.engine.trouble, now)
             if watchdog is not None and now - fed >= watchdog:
                 systemd.notify("WATCHDOG=1")
                 fed = now

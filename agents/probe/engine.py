@@ -60,6 +60,8 @@ class Engine:
         self._felt_at, self._shortest_ms, self._queue_full = 0, float("inf"), 0
         self.prohibited: deque[int] = deque(maxlen=_MOST_PROHIBITED)
         """Targets of probes that were answered with 'administratively prohibited'; the caller takes them out."""
+        self.trouble: str | None = None
+        """Why the kernel did not let the last probe go; None when it did."""
 
     @property
     def in_hand(self) -> int:
@@ -198,6 +200,7 @@ class Engine:
             sent_at += took
         awaited.add_fresh(sent_at)
         self._bucket.spend(len(slots))
+        self.trouble = None
         self.counters.sent += len(slots)
         self.counters.sent_bytes += sum(map(len, packets[: len(slots)]))
 
@@ -215,6 +218,7 @@ class Engine:
             self.counters.refused += 1
         else:
             self.counters.send_errors += 1
+            self.trouble = self.trouble if number in _BUSY else error.strerror or str(error)
 
     def _taken_back(self, slot: int) -> Measurement:
         """The measurement of a slot whose packet did not leave."""

@@ -402,6 +402,17 @@ def test_a_full_queue_or_a_line_that_is_down_is_waited_out(code: int, waits: flo
     assert bench.line.seen[0][0] - begin == pytest.approx(2 * waits, abs=0.01)
     assert bench.engine.counters.send_errors == 2
     assert bench.engine.counters.sent == 6
+    assert bench.engine.trouble is None
+
+
+@pytest.mark.parametrize(
+    ("code", "trouble"), [(errno.ENOBUFS, None), (errno.ENETUNREACH, "no way"), (errno.EPERM, "no way")]
+)
+def test_why_nothing_can_be_sent_is_known(code: int, trouble: str | None) -> None:
+    bench = failing(OSError(code, "no way"))
+    bench.engine.submit(Job(TARGET, FOREVER))
+    bench.engine.step(0.0)
+    assert bench.engine.trouble == trouble
 
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.EHOSTUNREACH, errno.EACCES])
