@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import hopmap
 from hopmap import config, key_lines
 from hopmap.errors import UserError
 
@@ -38,10 +39,14 @@ def parts() -> list[str]:
 
 
 def _is_here(module: str) -> bool:
+    """Beside this very package: another hopmap on the path is not ours, nor what others call `services`."""
     try:
-        return find_spec(module) is not None
+        spec = find_spec(module)
     except ModuleNotFoundError:  # not even its package
         return False
+    if spec is None or spec.origin is None:
+        return False
+    return Path(spec.origin).parents[module.count(".")] == Path(hopmap.__file__).parents[1]
 
 
 def run(argv: list[str]) -> int:

@@ -60,6 +60,14 @@ def test_it_checks_configurations(one_file: Path, tmp_path: Path) -> None:
     assert bare(one_file, "check-config", str(config)).stdout == f"{config}: good, for hopmap agent\n"
 
 
+def test_parts_of_another_hopmap_on_this_machine_are_not_its_own(one_file: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("interval_seconds: 3\n")
+    command = [sys.executable, one_file, "check-config", str(config)]  # where all of hopmap is installed
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"{config}: good, for hopmap agent\n"), done.stderr
+
+
 def test_an_agent_out_of_one_file_measures(
     one_file: Path, tmp_path: Path, lab: Any, public: Callable[[int], list[str]]
 ) -> None:
