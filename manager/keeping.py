@@ -90,7 +90,9 @@ def _rotate_key(flags: Parser, argv: list[str]) -> int:
     state_dir, _ = _read(flags, argv)
     with held(state_dir):
         fresh = archive.rotate_key(state_dir, config.environment(), os.urandom)
-        audit.Audit(state_dir, fresh, opening.REAL_CLOCKS.today, os.urandom).change("console", "key_rotated", {})
+        audit.Audit(state_dir, fresh, opening.REAL_CLOCKS.today, os.urandom).change(
+            "console", "key_rotated", {}, key=fresh.key_id
+        )
     _say(f"the vault is sealed with the key {fresh.key_id} now; older backups need the key that they were made with")
     return 0
 

@@ -35,7 +35,8 @@ def open_vault(state_dir: Path, environ: Mapping[str, str], random: Random) -> "
 class Vault:
     """Records by place ("user/alice"). What `commit` has returned from is on disk, whole.
 
-    `fence` raises NotLeading where nothing may be written now.
+    `fence` raises NotLeading where nothing may be written now; `resealed` tells that the key is another since it was
+    opened.
 
     The generation counts the writes. It is kept a second time beside the vault, so that an older copy put in its
     place is noticed.
@@ -47,6 +48,7 @@ class Vault:
         self._random = random
         self._changing = threading.RLock()
         self.fence: Callable[[], None] = lambda: None
+        self.resealed = False
         blob, counted = _content(self._file), read_counter(self._counter)
         self.generation, self._records = 0, dict[str, Sealed]()
         if blob is None:
@@ -103,6 +105,7 @@ class Vault:
         _refuse_older(self._file, header.generation, counted)
         self.generation, self._records = header.generation, records
         if keys is not self._keys:
+            self.resealed = True
             self._write({p: sealing.rewrap(keys, self._keys, p, one, self._random) for p, one in records.items()})
         elif counted != header.generation:  # it ended between the two writes
             _write_counter(self._counter, header.generation)

@@ -16,7 +16,7 @@ from manager.readings import Reading
 _LIMIT = 8 << 20
 _RECENT = 200
 _MOST_AGENTS = 1000
-_NO_TOKEN = "it tells no numbers without its token: see service_token_file, and in plain HTTP private_networks"  # noqa: S105 - no secret
+_NO_TOKEN = "it tells no numbers without its token: see service_token_file, and private_networks for plain HTTP"  # noqa: S105 - no secret
 _PATHS = {"input": "/status", "output": "/stats", "agent": "/health", "gateway": "/health"}
 
 

@@ -33,6 +33,8 @@ def open_door(
     """The door of a directory; UserError says what stands in the way."""
     vault = open_vault(state_dir, environ, os.urandom)
     audit = Audit(state_dir, vault, clocks.today, os.urandom)
+    if vault.resealed:
+        audit.change("console", "key_rotated", {}, key=vault.key_id)
     accounts = Accounts(vault, audit, Hasher(os.urandom, cost), os.urandom)
     limits = sessions.LINK if by_link else sessions.PASSWORD
     return Door(

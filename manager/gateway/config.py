@@ -61,7 +61,7 @@ class GatewaySettings:
                 if self.upstream_token_file and not endpoint.guards_token(self.private_networks):
                     raise ValueError(
                         f"{key}: the token of upstream_token_file would go in the clear to {endpoint.host}: use https, "
-                        "or name its network in private_networks"
+                        "or its address in a network that private_networks names"
                     )
 
     def listen_on(self) -> list[Address]:

@@ -1,6 +1,7 @@
 """`hopmap manager key` and `hopmap manager enrol-token` against a real gateway process, as a playbook uses them."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -146,6 +147,15 @@ def test_its_own_socket_is_for_its_user_alone_and_goes_with_it(gateway: Alone) -
     assert state.stat().st_mode & 0o077 == 0
     assert gateway.end() == 0
     assert not list(gateway.folder.glob("**/*.sock"))
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, of Debian's prometheus")
+def test_promtool_has_nothing_to_say_about_the_metrics(gateway: Alone) -> None:
+    assert gateway.status(gateway.says("key", "ensure", "fi-hel-1")[1]) == 503
+    text = call(f"unix://{gateway.folder}/state/gateway.sock", "GET", "/metrics").body
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+    assert b'hopmap_gateway_upstream_calls_total{kind="input",outcome="down"' in text
 
 
 @pytest.mark.parametrize(

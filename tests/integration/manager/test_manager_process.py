@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -126,6 +127,32 @@ def test_a_wrong_key_stops_the_start(tmp_path: Path, start: Callable[..., Manage
     done = hopmap(f"--port={free_port()}", f"--state-dir={tmp_path}/state", SERVER_KEY=key)
     assert (done.returncode, "is sealed with the key" in done.stderr, key in done.stderr) == (2, True, False)
     assert done.stderr.count("\n") == 1
+
+
+def test_a_key_that_is_changed_by_the_environment_is_in_the_audit_log(
+    tmp_path: Path, start: Callable[..., Manager]
+) -> None:
+    """Once, as one that `rotate-key` changes is."""
+    old, new = (base64.b64encode(os.urandom(32)).decode() for _ in range(2))
+    state = f"--state-dir={tmp_path}/state"
+    start(SERVER_KEY=old).ready().end()
+    for environ in ({"SERVER_KEY_OLD": old}, {"SERVER_KEY_OLD": old}, {}):
+        start(SERVER_KEY=new, **environ).ready().end()
+    assert "every entry genuine" in hopmap("audit", "verify", state, SERVER_KEY=new).stdout
+    shown = hopmap("audit", "show", state).stdout
+    assert shown.count("did=key_rotated") == 1
+    assert old not in shown
+    assert new not in shown
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, of Debian's prometheus")
+def test_promtool_has_nothing_to_say_about_the_metrics(start: Callable[..., Manager]) -> None:
+    manager = start().ready()
+    with urlopen(f"http://127.0.0.1:{manager.port}/metrics", timeout=10) as answer:
+        text = answer.read()
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+    assert b"hopmap_fleet_control_version" in text
 
 
 def test_a_link_for_who_has_lost_everything(tmp_path: Path, start: Callable[..., Manager]) -> None:
