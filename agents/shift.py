@@ -119,7 +119,9 @@ class Shift:
         self._ending.set()
         for thread in running:
             thread.join(_JOIN_SECONDS)
-        event(_log, logging.INFO, "stopped", left_in_spool=agent.spool.waiting)
+        counts = agent.counts
+        done = {"probed": counts.probed, "answered": counts.answered, "traced": counts.traced}
+        event(_log, logging.INFO, "stopped", **done, left_in_spool=agent.spool.waiting)
         try:
             if any(thread.is_alive() for thread in running):
                 agent.spool.sync()  # a delivery hangs in its request; the process ends under it

@@ -99,7 +99,7 @@ def real(value: object, where: str, low: float, high: float) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise WireError(where, f"must be a number, not {_kind(value)}")
     if not low <= value <= high or not isfinite(value):
-        raise WireError(where, f"must be from {low:g} to {high:g}")
+        raise WireError(where, f"must be from {low:.16g} to {high:.16g}")
     return value
 
 
