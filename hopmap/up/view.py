@@ -47,17 +47,21 @@ def summary(numbers: Numbers, rates: Rates) -> str:
 
 def route(result: Result, as_name: AsName) -> str:
     """A result in one line: who, to where, how far, how fast, and the networks on the way."""
-    head = f"{result.agent[:16]:<16} {result.target:<15}"
-    if not result.ping.received:
+    head, further = f"{result.agent[:16]:<16} {result.target:<15}", not result.ping.sent
+    if not (result.ping.received or further):
         return f"{head}  no answer"
-    rtt = f"{min(result.ping.rtts_ms):7.1f} ms" if result.ping.rtts_ms else " " * 10
     if result.trace is None:
-        return f"{head} {rtt}"
+        return f"{head} {_rtt(result)}"
     seen = [hop.address for hop in result.trace.hops if hop.address is not None]
+    beside = f"{f'flow {result.trace.flow}':>10}" if further else _rtt(result)
     names = filter(None, (as_name(addresses.number(address)) for address in seen))
     way = " > ".join(name for name, _ in groupby(names))
     distance = result.trace.hops[-1].ttl if result.trace.hops else 0
-    return f"{head} {rtt} {distance:>3} hops  {way}"
+    return f"{head} {beside} {distance:>3} hops  {way}"
+
+
+def _rtt(result: Result) -> str:
+    return f"{min(result.ping.rtts_ms):7.1f} ms" if result.ping.rtts_ms else " " * 10
 
 
 class Screen:

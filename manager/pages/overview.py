@@ -94,7 +94,8 @@ def _is_silent(seen: Seen, view: View) -> bool:
 
 def _agent(name: str, seen: Seen, view: View) -> dict[str, Any]:
     mine = [result for result in view.newest if result.agent == name]
-    answered = [result for result in mine if result.ping.received]
+    pinged = [result for result in mine if result.ping.sent]  # further flows to a target come without a ping
+    answered = [result for result in pinged if result.ping.received]
     rtts = sorted(min(result.ping.rtts_ms) for result in answered if result.ping.rtts_ms)
     return {
         "name": name,
@@ -103,7 +104,7 @@ def _agent(name: str, seen: Seen, view: View) -> dict[str, Any]:
         "results": seen.count,
         "results_per_minute": _rounded(seen.pace.per_minute()),
         "beats": seen.pace.steps(BEATS),
-        "answered_percent": round(100 * len(answered) / len(mine)) if mine else None,
+        "answered_percent": round(100 * len(answered) / len(pinged)) if pinged else None,
         "rtt_ms": _rounded(rtts[len(rtts) // 2]) if rtts else None,
     }
 

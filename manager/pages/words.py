@@ -43,6 +43,11 @@ def milliseconds(value: float | None) -> str:
     return NOTHING if value is None else f"{value:,.1f} ms"
 
 
+def percent(value: int | None) -> str:
+    """A share."""
+    return NOTHING if value is None else f"{value} %"
+
+
 def clock(offset: float | None, unsure: float) -> str:
     """How far a clock is from ours, in seconds; what lies within the doubt is no difference."""
     if offset is None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hopmap.data import asn
-from hopmap.wire.result import Hop
+from hopmap.wire.result import Hop, Ping
 from manager.history import Pace, Sample
 from manager.networks import Network, Networks
 from manager.pages.overview import AGENTS, ROUTES, headline, overview
@@ -77,6 +77,7 @@ def test_an_agent_shows_what_it_did_of_late(view: View, networks: Networks, make
         make_result(4, second=4),
         make_result(3, second=3),
         make_result(2, second=2, answered=False, traced=False),
+        replace(make_result(1, second=1), ping=Ping("icmp", 0, 0)),  # a further flow
     ]
     pace = Pace()
     pace.add(0.0, 1)

@@ -11,6 +11,7 @@ def test_numbers() -> None:
     found = [words.grouped(value) for value in (None, 0, 12345, 3.21, 250.4)]
     assert found == ["\u2013", "0", "12,345", "3.2", "250"]
     assert [words.milliseconds(value) for value in (None, 12.34)] == ["\u2013", "12.3 ms"]
+    assert [words.percent(value) for value in (None, 67)] == ["\u2013", "67 %"]
 
 
 def test_spans_and_sizes() -> None:

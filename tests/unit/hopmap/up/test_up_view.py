@@ -1,6 +1,7 @@
 """The terminal view: what stands on the screen."""
 
 import io
+from dataclasses import replace
 
 from hopmap.up.numbers import Numbers, Rates, results
 from hopmap.up.view import Screen, block, route, summary
@@ -29,6 +30,8 @@ def test_a_route_in_a_line() -> None:
     assert route(result(), as_name) == "agent-0          198.51.100.3       12.3 ms   4 hops  AS3320 > AS16509"
     assert route(result(traced=False), as_name) == "agent-0          198.51.100.3       12.3 ms"
     assert route(result(answered=False, traced=False), as_name).endswith("no answer")
+    further = replace(result(), ping=Ping("icmp", 0, 0))
+    assert route(further, as_name) == "agent-0          198.51.100.3        flow 1   4 hops  AS3320 > AS16509"
 
 
 def test_rates_are_over_the_last_seconds() -> None:
