@@ -137,8 +137,8 @@ def _watch(settings: UpSettings, places: Places, crew: Crew, stop: threading.Eve
             numbers = watch.look(view.NEWEST)
             now = time.monotonic()
             rates.add(now, numbers.totals)
-            columns = shutil.get_terminal_size().columns
-            screen.show(now, view.block(numbers, rates, as_name, url, columns), view.summary(numbers, rates))
+            block = view.block(numbers, rates, as_name, url, shutil.get_terminal_size())
+            screen.show(now, block, view.summary(numbers, rates))
 
 
 def _invitation(settings: UpSettings, places: Places) -> str:

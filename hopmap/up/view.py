@@ -20,8 +20,9 @@ NEWEST = 6
 AsName = Callable[[int], str]
 
 
-def block(numbers: Numbers, rates: Rates, as_name: AsName, url: str, columns: int) -> list[str]:
-    """The whole view, a list of lines no wider than `columns`."""
+def block(numbers: Numbers, rates: Rates, as_name: AsName, url: str, size: tuple[int, int]) -> list[str]:
+    """The whole view for a terminal of so many columns and lines: no more lines than can be drawn over."""
+    columns, rows = size
     lines = [f"  {url}   Ctrl-C ends everything", ""]
     for name, label in ROWS:
         if name in numbers.totals:
@@ -32,7 +33,7 @@ def block(numbers: Numbers, rates: Rates, as_name: AsName, url: str, columns: in
     lines.extend(f"  {route(result, as_name)}" for result in numbers.newest[:NEWEST])
     if not numbers.newest:
         lines.append("  no route yet: the first come within seconds")
-    return [line[: max(20, columns - 1)].rstrip() for line in lines]
+    return [line[: max(20, columns - 1)].rstrip() for line in lines[: max(1, rows - 1)]]
 
 
 def summary(numbers: Numbers, rates: Rates) -> str:

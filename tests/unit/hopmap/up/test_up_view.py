@@ -54,7 +54,7 @@ def test_the_block_fits_the_terminal_and_leaves_out_what_is_not_known() -> None:
     rates = Rates()
     rates.add(0.0, {"served": 0})
     rates.add(2.0, {"served": 3000})
-    lines = block(Numbers({"served": 3000}, [result()] * 9), rates, as_name, "http://127.0.0.1:8000/", 60)
+    lines = block(Numbers({"served": 3000}, [result()] * 9), rates, as_name, "http://127.0.0.1:8000/", (60, 24))
     assert all(len(line) < 60 for line in lines)
     assert any("targets served" in line and "3,000" in line and "1,500.0/s" in line for line in lines)
     assert not any("hops that became" in line for line in lines)
@@ -62,7 +62,13 @@ def test_the_block_fits_the_terminal_and_leaves_out_what_is_not_known() -> None:
 
 
 def test_an_empty_block_says_what_comes_next() -> None:
-    assert any("no route yet" in line for line in block(Numbers({}), Rates(), as_name, "u", 80))
+    assert any("no route yet" in line for line in block(Numbers({}), Rates(), as_name, "u", (80, 24)))
+
+
+def test_a_low_terminal_gets_no_more_lines_than_can_be_drawn_over() -> None:
+    lines = block(Numbers({}), Rates(), as_name, "u", (80, 24))
+    assert len(lines) > 3
+    assert block(Numbers({}), Rates(), as_name, "u", (80, 4)) == lines[:3]
 
 
 def test_the_summary_is_one_line() -> None:
