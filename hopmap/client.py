@@ -35,11 +35,12 @@ class Endpoint:
     @classmethod
     def parse(cls, url: str, default_path: str = "/") -> Self:
         """From http://HOST[:PORT][/PATH], https://... or unix:///SOCKET; ValueError says what is wrong."""
-        parts = urlsplit(url)
-        if parts.scheme == "unix":
-            if parts.netloc or not parts.path.startswith("/"):
+        if url.startswith("unix:"):  # a path as it stands: # and ? are letters there
+            path = url.removeprefix("unix:").removeprefix("//")
+            if not path.startswith("/"):
                 raise ValueError(f"{url!r} must be unix:///absolute/path/of/the.socket")
-            return cls(url, "localhost", 0, default_path, tls=False, unix=parts.path)
+            return cls(url, "localhost", 0, default_path, tls=False, unix=path)
+        parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"{url!r} must begin with http://HOST, https://HOST or unix:///PATH")
         if parts.username or parts.query or parts.fragment:

@@ -234,6 +234,7 @@ def test_urls_and_their_paths() -> None:
     assert Endpoint.parse("http://localhost:8081/results", "/other").path == "/results"
     assert Endpoint.parse("http://localhost:8081", "/results").path == "/results"
     assert Endpoint.parse("unix:///run/x.sock", "/results").path == "/results"
+    assert Endpoint.parse("unix:///srv/map #1?/x%20.sock").unix == "/srv/map #1?/x%20.sock"
     assert (Endpoint.parse("https://host").port, Endpoint.parse("http://host").port) == (443, 80)
 
 
