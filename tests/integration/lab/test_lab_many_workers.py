@@ -60,7 +60,9 @@ def test_eight_workers_probe_at_once_and_are_counted_together_and_each(tmp_path:
 
 
 def test_counters_that_can_not_be_written_are_told(tmp_path: Path) -> None:
-    done = run_lab("--preset", "calm", "--transport", "socket", "--stats", f"{tmp_path}/no/such/file", "--", "true")
+    gone = tmp_path / "gone"  # while the lab ran
+    gone.mkdir()
+    done = run_lab("--preset", "calm", "--transport", "socket", "--stats", f"{gone}/file", "--", "rmdir", str(gone))
     assert done.returncode == 2
     assert "cannot write the counters" in done.stderr
     assert "Traceback" not in done.stderr

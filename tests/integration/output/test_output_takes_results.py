@@ -262,7 +262,7 @@ def test_the_service_ends_in_order_and_is_the_same_after(start_output: Start) ->
         (["--host=0.0.0.0"], "can be reached by others"),
         (["--input-url=ftp://x"], "must begin with http://HOST"),
         (["--private-networks=10.0.0.1/8"], "has host bits set"),
-        (["--input-token-file=/nowhere"], "cannot read a token from /nowhere"),
+        (["--input-token-file=/nowhere"], "cannot read the input_token_file /nowhere: No such file"),
         (["--input-token-file=/proc/self/comm", "--input-url=http://192.0.2.1/hops"], "would go in the clear"),
         (["--max-size-mb=0"], "--max-size-mb must be from 0.1"),
         (["--db-dir=/proc/nowhere"], "cannot make the directory /proc/nowhere"),
