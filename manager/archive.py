@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 from hopmap import __version__
 from hopmap.errors import UserError
 from hopmap.identity import make_directory, write_whole
-from manager import audit, certificates, database, key_file, server_key, tarball, vault
+from manager import audit, certificates, database, key_file, server_key, state_dirs, tarball, vault
 from manager.core import sealing
 from manager.core.sealing import Keys, Random, Sealed
-from manager.failover import replica
 from manager.fleet import control_store
 from manager.fleet.control import VERSION
 from manager.vault import Vault
@@ -47,7 +46,7 @@ class Told:
 
 def backup(places: Places, target: Path, environ: Mapping[str, str], random: Random) -> Told:
     """Write a backup, while they run or not. Nothing is written when the vault can't be opened."""
-    find_vault(places.manager)
+    state_dirs.find_vault(places.manager)
     content, orders = _orders(places.manager)  # first: a vault that knows of newer ones does no harm
     for name in (vault.FILE, audit.FILE):
         if (places.manager / name).exists():
@@ -87,7 +86,7 @@ def restore(source: Path, places: Places, environ: Mapping[str, str], random: Ra
     The generation goes on from the highest seen, so that a restored vault is the newest from then on. Sessions end.
     Newer orders, keys of the gateway and certificates that are there stay: nothing revoked or opted out comes back.
     """
-    _refuse_standing_by(places.manager)
+    state_dirs.refuse_standing_by(places.manager)
     make_directory(places.manager)
     vault_keys, generation, records, manifest, content, front = _examined(source, places.manager, environ, random)
     told = Told(vault_keys.id, max(vault.read_counter(places.manager / vault.COUNTER) or 0, generation) + 1)
@@ -101,23 +100,10 @@ def restore(source: Path, places: Places, environ: Mapping[str, str], random: Ra
         records.pop(audit.HEAD, None)  # there is no log that could reach to where the vault saw its end
     _leave_versions_out(records, vault_keys, random)
     database.remove(places.manager / SESSIONS)
+    _keep_aside(places.manager / vault.FILE)
     write_whole(places.manager / vault.FILE, sealing.seal_store(vault_keys, told.generation, records, random))
     write_whole(places.manager / vault.COUNTER, b"%d\n" % told.generation)
     return told
-
-
-def find_vault(state_dir: Path) -> None:
-    """UserError where no vault is, or none that counts: what a manager that stands by has is of its last epoch."""
-    _refuse_standing_by(state_dir)
-    if not (state_dir / vault.FILE).exists():
-        raise UserError(f"{state_dir} holds no vault: give the manager's directory with --state-dir")
-
-
-def _refuse_standing_by(state_dir: Path) -> None:
-    if (state_dir / replica.FILE).exists():
-        raise UserError(
-            f"the manager of {state_dir} stands by with what the leader keeps: do that on the one that leads"
-        )
 
 
 class _Backup(NamedTuple):
@@ -209,6 +195,12 @@ def _opened(sealed: bytes | None, vault_keys: Keys, source: Path) -> bytes | Non
         raise UserError(f"{source}: {error}") from error
 
 
+def _keep_aside(path: Path) -> None:
+    """The vault that is there, as it is: should the wrong backup be restored, it can be had again."""
+    if path.exists():
+        write_whole(path.with_name(f"{path.name}.before-restore"), path.read_bytes())
+
+
 def _restore_audit_log(state_dir: Path, saved: bytes | None) -> bool:
     """A log that only went on since the backup stays as it is; another one is kept aside. Whether there is one."""
     path = state_dir / audit.FILE
@@ -245,7 +237,7 @@ def _read(source: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 def rotate_key(state_dir: Path, environ: Mapping[str, str], random: Random) -> Vault:
     """Seal the vault with a new key; what a crash leaves half done is finished by the next start."""
-    find_vault(state_dir)
+    state_dirs.find_vault(state_dir)
     vault.open_vault(state_dir, environ, random)
     server_key.begin_change(state_dir, environ, random)
     return vault.open_vault(state_dir, environ, random)

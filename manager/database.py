@@ -8,6 +8,8 @@ from typing import Literal
 from hopmap.errors import UserError
 from hopmap.identity import write_whole
 
+_ENDS = ("", "-wal", "-shm")
+
 
 def opened(path: Path, schema: str, advice: str, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> sqlite3.Connection:
     """The file with its tables, made where it is missing; its user holds a lock of his own around every statement.
@@ -38,16 +40,20 @@ def copied(path: Path) -> sqlite3.Connection:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Put an image in the place of a file that nobody has open; what was there is kept aside."""
+    """Put an image in the place of a file that nobody has open; what was there is kept aside, whole."""
     if path.exists():
-        path.replace(path.with_name(f"{path.name}.before-restore"))
+        aside = path.with_name(f"{path.name}.before-restore")
+        remove(aside)
+        for end in _ENDS:  # after a kill the newest commits are beside the file
+            if path.with_name(f"{path.name}{end}").exists():
+                path.with_name(f"{path.name}{end}").replace(aside.with_name(f"{aside.name}{end}"))
     remove(path)
     write_whole(path, content)
 
 
 def remove(path: Path) -> None:
     """Remove a file that nobody has open, with what belongs to it."""
-    for end in ("", "-wal", "-shm"):
+    for end in _ENDS:
         path.with_name(f"{path.name}{end}").unlink(missing_ok=True)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from hopmap import config
 from hopmap.config import Parser
 from hopmap.errors import UserError
-from manager import archive, audit
+from manager import archive, audit, state_dirs
 from manager.auth import opening
 from manager.auth.links import INVITED_SECONDS
 from manager.config import ManagerSettings
@@ -105,7 +105,7 @@ def _audit(flags: Parser, argv: list[str]) -> int:
         for entry in reversed(audit.read_newest(path, 50)):
             _say(" ".join(f"{name}={value}" for name, value in entry.items() if name not in {"mac", "n"}))
         return 0
-    archive.find_vault(state_dir)
+    state_dirs.find_vault(state_dir)
     head = audit.verify(path, open_vault(state_dir, config.environment(), os.urandom))
     _say(f"{path}: every entry genuine, none missing ({head.count} in all)")
     return 0
@@ -118,7 +118,7 @@ def _link(flags: Parser, argv: list[str]) -> int:
     if fault:
         raise UserError(fault)
     state_dir = Path(settings_of.state_dir)
-    archive.find_vault(state_dir)  # a manager that nobody can sign in to yet prints a link itself when it starts
+    state_dirs.find_vault(state_dir)  # a manager that nobody can sign in to yet prints a link itself when it starts
     with held(state_dir):
         door = opening.open_door(state_dir, config.environment())
         user = door.accounts.get(given["name"])

@@ -17,7 +17,7 @@ import pytest
 
 from hopmap.errors import UserError
 from hopmap.wire.control import OptOut
-from manager import archive, certificates, keeping, tarball, vault
+from manager import archive, certificates, keeping, state_dirs, tarball, vault
 from manager.archive import Places
 from manager.audit import Audit
 from manager.fleet.control import AFTER_LOSS, Steering
@@ -336,7 +336,7 @@ def test_where_a_manager_stands_by_nothing_old_is_taken_for_what_counts(house: H
         house.backup,
         lambda: archive.rotate_key(house.places.manager, {}, os.urandom),
         lambda: house.restore(house.folder / "b.tar.gz"),
-        lambda: archive.find_vault(house.places.manager),
+        lambda: state_dirs.find_vault(house.places.manager),
     ):
         with pytest.raises(UserError, match="do that on the one that leads"):
             call()

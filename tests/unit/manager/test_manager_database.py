@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from hopmap.errors import UserError
-from manager.database import Transaction, opened
+from manager.database import Transaction, opened, replace
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS one (id INTEGER PRIMARY KEY);"
 
@@ -50,3 +50,16 @@ def test_a_commit_that_fails_leaves_no_transaction_behind(tmp_path: Path) -> Non
     with pytest.raises(OSError, match="not kept: FOREIGN KEY"), Transaction(database, "not kept") as at:
         at.execute("INSERT INTO two VALUES (7)")
     assert not database.in_transaction
+
+
+def test_what_a_kill_left_beside_a_file_is_kept_aside_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    for count in (1, 2):  # and nothing of an earlier time mixes with it
+        killed = opened(path, _SCHEMA, "advice")
+        with Transaction(killed, "not kept") as at:
+            at.executemany("INSERT INTO one VALUES (?)", [(number,) for number in range(count)])
+        assert path.with_name("a.sqlite-wal").stat().st_size > 0
+        fresh = opened(tmp_path / f"fresh{count}.sqlite", _SCHEMA, "advice")
+        replace(path, fresh.serialize())
+        assert rows(opened(path, _SCHEMA, "advice")) == 0
+        assert rows(opened(tmp_path / "a.sqlite.before-restore", _SCHEMA, "advice")) == count

@@ -195,6 +195,10 @@ def test_a_backup_is_restored_over_what_came_after(filled: Path, tmp_path: Path)
     assert opened(filled).get("user/eve") == b"6"
     assert restore(target, Places(filled), {}, os.urandom).generation == 5
     assert content(opened(filled)) == FILLED
+    restore(filled / "vault.before-restore", Places(filled), {}, os.urandom)  # it was the wrong one
+    assert opened(filled).get("user/eve") == b"6"
+    restore(target, Places(filled), {}, os.urandom)
+    assert content(opened(filled)) == FILLED
     assert not (filled / "sessions.sqlite").exists()
     assert (filled / "audit.log").read_bytes() == b"one\ntwo\n"
 
