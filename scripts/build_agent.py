@@ -1,8 +1,9 @@
 """Build hopmap-agent.pyz: the agent with what it needs inside, as one file for any Python 3.11 or newer.
 
 It holds the modules that the agent's commands import (found by reading them), PyYAML's and icmplib's own
-files as they are installed here, without compiled parts, and everybody's licence. Two builds of one
-commit with the same zlib give the same bytes: names are sorted, modes fixed, and every time is the commit's.
+files as they are installed here, without compiled parts, and everybody's licence. Two builds of
+the same code with the same zlib give the same bytes: names are sorted, modes fixed, and every time is that of
+the last commit that changed it.
 """
 
 import argparse
@@ -105,10 +106,10 @@ def contents() -> dict[str, bytes]:
 
 
 def commit_time() -> int:
-    """Seconds of $SOURCE_DATE_EPOCH, of the last commit, or of 1980 where there is neither."""
+    """Seconds of $SOURCE_DATE_EPOCH, of the last commit of our packages, or of 1980 where there is neither."""
     given = os.environ.get("SOURCE_DATE_EPOCH")
     if given is None:
-        command = ["git", "-c", f"safe.directory={ROOT}", "log", "-1", "--format=%ct"]
+        command = ["git", "-c", f"safe.directory={ROOT}", "log", "-1", "--format=%ct", "--", *OURS]
         given = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     return max(EARLIEST, int(given)) if given.isdecimal() else EARLIEST
 
