@@ -5,7 +5,7 @@
 #   make test     install, then every gate and every test with coverage (about 13 minutes on 2 cores)
 #   make faults   kills, full disks, damage, bad input, cut-off parts (about 4 minutes on 2 cores)
 #   make faults-full  the same at full size, with the benchmarks of the services (tests/faults/README.md)
-#   make molecule  the agent's one file and the playbooks on booted Debian hosts (about 14 minutes; SCENARIOS="default fleet")
+#   make molecule  the agent's one file and the playbooks on booted Debian hosts (about 17 minutes; SCENARIOS="default fleet")
 #   make bench    the table of figures (about 8 minutes)
 #   make agent    the agent as one file for any Linux with Python 3.11: hopmap-agent.pyz
 #   make ansible  Ansible into .venv/bin, for a fleet (docs/fleet.md)
