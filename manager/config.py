@@ -117,7 +117,8 @@ class ManagerSettings:
         with _named("private_networks"):
             read_networks(self.private_networks)
         with _named("alarm_webhook"):
-            webhook_url(self.alarm_webhook or "http://none")
+            if self.alarm_webhook:
+                webhook_url(self.alarm_webhook)
         with _named("smtp"):
             read_mail_server(self.smtp)
         mails = [("alarm_mail_from", self.alarm_mail_from), *(("alarm_mail_to", one) for one in self.alarm_mail_to)]
