@@ -78,8 +78,13 @@ class Courier:
 
     def join(self) -> None:
         """Wait for the last visit."""
-        if self._thread.is_alive():
+        if self.is_visiting:
             self._thread.join(self._seconds * _MOST_TRIES)
+
+    @property
+    def is_visiting(self) -> bool:
+        """Whether it has not ended."""
+        return self._thread.is_alive()
 
     def visit(self) -> float:
         """One visit; how long to wait before the next, unless there is news."""
@@ -177,6 +182,7 @@ class Couriers:
     def __init__(self, steering: Steering, line: Line) -> None:
         self._steering, self._line = steering, line
         self._of: dict[str, Courier] = {}
+        self._leaving: list[Courier] = []  # closed, perhaps within their last visit
         self._lock = threading.Lock()
         steering.on_change(self.wake)
 
@@ -185,6 +191,7 @@ class Couriers:
         wanted = {to.node: to for to in inputs}
         with self._lock:
             gone = [one for node, one in self._of.items() if wanted.get(node) != one.to]
+            self._leaving = [one for one in self._leaving if one.is_visiting] + gone
             for courier in gone:
                 del self._of[courier.to.node]
                 courier.close()
@@ -210,7 +217,7 @@ class Couriers:
     def close(self) -> None:
         """Visit no more; waits for visits that go on."""
         with self._lock:
-            leaving = list(self._of.values())
+            leaving = [*self._leaving, *self._of.values()]
         for courier in leaving:
             courier.close()
         for courier in leaving:

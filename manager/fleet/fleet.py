@@ -93,8 +93,8 @@ class Fleet:
         """End all of it, and close the files."""
         if self.reports is not None:
             self.reports.close()
+        self.polling.close()  # first, as what it finds may call for another courier
         self.couriers.close()
-        self.polling.close()
         self.alarms.close()
         self.store.close()
         self.steering.close()

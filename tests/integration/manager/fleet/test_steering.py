@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -260,6 +261,25 @@ def test_a_token_of_too_little_scope(make: Any, run: Run, tmp_path: Path) -> Non
         to.visit()
         assert problem in to.standing.problem
     assert to.standing == Standing(given.orders.version)
+
+
+def test_the_end_waits_for_the_courier_of_an_input_that_was_removed(make: Any) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    class Slow(Line):
+        def request(self, *_: Any, **__: Any) -> Answer:
+            asked.set()
+            answered.wait(10)
+            raise OSError("nobody is there")
+
+    couriers = Couriers(make(), Slow())
+    couriers.serve([To("in-1", Endpoint.parse("unix:///none"))])
+    assert asked.wait(10)
+    couriers.serve([])
+    threading.Timer(0.3, answered.set).start()
+    couriers.close()
+    assert answered.is_set()
+    assert "control in-1" not in {one.name for one in threading.enumerate()}
 
 
 @pytest.mark.parametrize(
