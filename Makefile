@@ -29,7 +29,7 @@ SIDE_BY_SIDE := -n auto --dist loadfile
 .PHONY: up agent ansible check test faults molecule lint types layers unit bench soak clean help tools
 
 help:
-	@sed -n 's/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
 $(BIN)/python:
 	@scripts/need-venv.sh $(PYTHON)
