@@ -13,13 +13,13 @@ from manager.fleet.alarms import Alarms, Send
 from manager.fleet.control import Steering, Tenure
 from manager.fleet.core.condition import Wanted
 from manager.fleet.core.destination import Network
-from manager.fleet.core.node import Node, read_kind, read_token
+from manager.fleet.core.node import Node, Unfit, read_kind, read_token
 from manager.fleet.courier import Couriers, To
 from manager.fleet.history_store import HistoryStore
 from manager.fleet.line import Line
 from manager.fleet.opting_out import OptingOut, Proofs, Reverse
 from manager.fleet.origins import Origins
-from manager.fleet.polling import Clocks, Polling
+from manager.fleet.polling import Clocks, Known, Polling
 from manager.fleet.registry import Registry, place_of
 from manager.fleet.reports import Report, Reports
 from manager.vault import Vault
@@ -112,10 +112,21 @@ class Fleet:
         node = next((one for one in self.registry.all() if one.instance == info.instance_id), None)
         if node is None:
             fresh = Node("", "", read_kind(info.service_type), info.instance_id, report.reading.name or report.node)
-            node = self.registry.add("gateway", fresh)
+            node = self._set_up_anew(fresh, report.age) or self.registry.add("gateway", fresh)
         if not node.url and node.watched and report.age <= self._late:  # an older one is of a node that may be gone
             told = report.reading._replace(version=info.version, instance=info.instance_id)
             self.polling.heard(node, told)
+
+    def _set_up_anew(self, fresh: Node, age: float) -> Node | None:
+        """The node that a new instance of its name goes on as; None for a new name. Unfit while the former reports."""
+        called = (fresh.kind, fresh.name)
+        former = next((one for one in self.registry.all() if not one.url and (one.kind, one.name) == called), None)
+        if former is None:
+            return None
+        seen = self.polling.known().get(former.id, Known()).seen
+        if self.clocks.now() - age - seen <= self._late:
+            raise Unfit(f"Another one reports as {fresh.name}: when that is silent this one takes its place.")
+        return self.registry.change("gateway", former.id, instance=fresh.instance)
 
     def wanted(self) -> Wanted:
         """The orders that nodes should follow."""

@@ -72,7 +72,7 @@ class Registry:
         return made
 
     def change(self, who: str, node_id: str, token: str | None = None, **fields: Any) -> Node:
-        """Change what people may change: name, notes, tags, watched, token (empty: none). Unfit for an unknown node."""
+        """Change name, notes, tags, watched, token (empty: none), or who it is. Unfit for an unknown node."""
         with self._changing:
             before = self._known(node_id)
             made = replace(before, **fields)
@@ -104,6 +104,7 @@ class Registry:
         changes: dict[str, bytes | None] = {f"{_KIND}/{node.id}": core.encode(node), **secrets}
         told = {"node": node.id, "name": node.name, "url": node.url, "tags": ",".join(node.tags)}
         told |= {"permitted": node.permitted} if node.permitted else {}
+        told |= {"instance": node.instance} if node.instance else {}
         self._audit.change(who, did, changes, **told, watched="yes" if node.watched else "no")
         self._of[node.id] = node
 

@@ -38,10 +38,10 @@ class Clock:
         return self.now
 
 
-def a_fleet(folder: Path, **given: Any) -> Fleet:
+def a_fleet(folder: Path, clocks: Clocks | None = None, **given: Any) -> Fleet:
     vault = open_vault(folder, {}, os.urandom)
     audit = Audit(folder, vault, lambda: "2026-11-23T08:00:00.000+00:00", os.urandom)
-    return Fleet(folder, vault, audit, Given(allowed=HOME, **given))
+    return Fleet(folder, vault, audit, Given(allowed=HOME, **given), clocks=clocks)
 
 
 @pytest.fixture
@@ -198,9 +198,9 @@ class Gateway(Line):
         return Answer(200, {}, json.dumps({"nodes": self.nodes}).encode(), time.monotonic(), time.monotonic())
 
 
-def heartbeat(node: str, ago: float, instance: str = "agent-1") -> dict[str, Any]:
+def heartbeat(node: str, ago: float, instance: str = "agent-1", name: str = "pi-1") -> dict[str, Any]:
     info = {"service_type": "agent", "version": "0.1.0", "instance_id": instance, "api_version": 1}
-    health = {"status": "ok", "uptime_seconds": 5, "statistics": {"agent": "pi-1", "results": {"delivered": 3}}}
+    health = {"status": "ok", "uptime_seconds": 5, "statistics": {"agent": name, "results": {"delivered": 3}}}
     return {"node": node, "seconds_ago": ago, "service": info, "health": health}
 
 
@@ -233,12 +233,37 @@ def test_nodes_that_report_through_the_gateway(make: Any) -> None:
 def test_a_report_from_long_ago_makes_nobody_well(make: Any) -> None:
     """As the first fetch after a start finds it: the gateway keeps the last word also of nodes that are gone."""
     fleet, line = make(), Gateway()
-    line.nodes = [heartbeat("gone", 3_000.0), heartbeat("here", 5.0, "agent-2")]
+    line.nodes = [heartbeat("gone", 3_000.0), heartbeat("here", 5.0, "agent-2", "pi-2")]
     Reports(line, "/gateway.sock", fleet.report).fetch()
     known = fleet.polling.known()
     states = {node.instance: known.get(node.id, Known()) for node in fleet.registry.all()}
     assert (states["agent-1"].condition.state, states["agent-1"].seen) == ("asking", 0.0)
     assert states["agent-2"].condition.state == "ok"
+
+
+def test_one_that_was_set_up_anew_goes_on_under_its_name_when_the_former_is_silent(make: Any) -> None:
+    clock, line = Clock(), Gateway()
+    fleet = make(clocks=Clocks(clock, clock))
+    reports = Reports(line, "/gateway.sock", fleet.report)
+
+    def told(instance: str, ago: float = 0.0) -> list[str]:
+        line.nodes = [heartbeat("home", ago, instance)]
+        reports._heard.clear()
+        reports.fetch()
+        return [one.instance for one in fleet.registry.all()]
+
+    assert told("agent-1") == ["agent-1"]
+    (before,) = fleet.registry.all()
+    fleet.registry.change("alice", before.id, notes="in the attic")
+    clock.now += 90
+    assert told("agent-2") == ["agent-1"]  # two with one key: the one that was first stays
+    clock.now += 60
+    assert told("agent-2", 61.0) == ["agent-1"]  # a word from before
+    assert told("agent-2") == ["agent-2"]
+    (after,) = fleet.registry.all()
+    assert (after.id, after.notes) == (before.id, "in the attic")
+    assert fleet.polling.known()[after.id].last.instance == "agent-2"
+    assert told("agent-1") == ["agent-2"]
 
 
 @pytest.mark.parametrize("fault", [Unfit("2000 nodes are registered"), OSError("no space left on device")])
