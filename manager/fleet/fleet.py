@@ -108,25 +108,30 @@ class Fleet:
 
     def report(self, report: Report) -> None:
         """What a node that can't be reached told of itself, through the gateway; it is registered by that."""
-        info = report.info
-        node = next((one for one in self.registry.all() if one.instance == info.instance_id), None)
-        if node is None:
-            fresh = Node("", "", read_kind(info.service_type), info.instance_id, report.reading.name or report.node)
-            node = self._set_up_anew(fresh, report.age) or self.registry.add("gateway", fresh)
-        if not node.url and node.watched and report.age <= self._late:  # an older one is of a node that may be gone
-            told = report.reading._replace(version=info.version, instance=info.instance_id)
+        if any(one.url and one.instance == report.info.instance_id for one in self.registry.all()):
+            return  # it is polled
+        node = self._reporter(report)
+        if node.watched and report.age <= self._late:  # an older one is of a node that may be gone
+            told = report.reading._replace(version=report.info.version, instance=report.info.instance_id)
             self.polling.heard(node, told)
 
-    def _set_up_anew(self, fresh: Node, age: float) -> Node | None:
-        """The node that a new instance of its name goes on as; None for a new name. Unfit while the former reports."""
-        called = (fresh.kind, fresh.name)
-        former = next((one for one in self.registry.all() if not one.url and (one.kind, one.name) == called), None)
-        if former is None:
-            return None
-        seen = self.polling.known().get(former.id, Known()).seen
-        if self.clocks.now() - age - seen <= self._late:
-            raise Unfit(f"Another one reports as {fresh.name}: when that is silent this one takes its place.")
-        return self.registry.change("gateway", former.id, instance=fresh.instance)
+    def _reporter(self, report: Report) -> Node:
+        """The node of that key: one set up anew goes on as it, once the former is silent. Unfit while that reports."""
+        key, instance = report.node, report.info.instance_id
+        there = self.registry.all()
+        node = next((one for one in there if one.key == key), None)
+        if node is None:  # one that an earlier build registered, which did not keep the key
+            node = next((one for one in there if not one.key and one.instance == instance), None)
+        if node is None:
+            return self.registry.add(
+                "gateway", Node("", "", read_kind(report.info.service_type), instance, key, key=key)
+            )
+        if (node.key, node.instance) == (key, instance):
+            return node
+        seen = self.polling.known().get(node.id, Known()).seen
+        if node.instance != instance and self.clocks.now() - report.age - seen <= self._late:
+            raise Unfit(f"Another one reports with the key of {key}: when that is silent this one takes its place.")
+        return self.registry.change("gateway", node.id, instance=instance, key=key)
 
     def wanted(self) -> Wanted:
         """The orders that nodes should follow."""

@@ -128,4 +128,6 @@ def place_of(node: Node) -> Destination | Endpoint | None:
 
 
 def _is_same(one: Node, other: Node) -> bool:
+    if other.key:  # which is proven; an instance is only said
+        return one.key == other.key
     return bool(other.url and one.url == other.url) or (bool(other.instance) and one.instance == other.instance)

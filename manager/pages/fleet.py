@@ -15,7 +15,7 @@ from manager.fleet.fleet import Fleet
 from manager.fleet.polling import Known
 from manager.pages import fleet_list, typed
 from manager.pages.fleet_list import STATES
-from manager.pages.fleet_view import agent_id, bars, numbers, overview, shown_node
+from manager.pages.fleet_view import bars, numbers, overview, shown_node
 from manager.pages.paper import Paper
 from services.chassis import auth
 from services.chassis.app import JSON
@@ -154,11 +154,11 @@ class FleetPages:
         return f"Kept. {self._pause(node)}"
 
     def _pause(self, node: Node) -> str:
-        self._fleet.steering.change(by(), Change(pause=frozenset({agent_id(node)})))
+        self._fleet.steering.change(by(), Change(pause=frozenset({node.paused_as})))
         return f"{node.name} is told to pause."
 
     def _resume(self, node: Node) -> str:
-        self._fleet.steering.change(by(), Change(resume=frozenset({agent_id(node), node.instance, node.name})))
+        self._fleet.steering.change(by(), Change(resume=frozenset({node.paused_as, node.instance, node.name})))
         return f"{node.name} may go on."
 
     def _watch(self, node: Node) -> str:

@@ -85,7 +85,7 @@ def shown_node(fleet: Fleet, node: Node, known: Known, sums: Mapping[str, float]
         "why": condition.why or ("It did not answer the last time." if missed else ""),
         "version": reading.version if reading else "",
         "seen": known.seen or None,
-        "paused": bool({node.name, node.instance, agent_id(node)} & fleet.steering.orders.paused),
+        "paused": bool({node.name, node.instance, node.paused_as} & fleet.steering.orders.paused),
         "halted": bool(reading and reading.flags & {"halted", "quiet"}),
         "offset_seconds": reading.offset if reading else None,
         "unsure_seconds": reading.unsure if reading else None,
@@ -125,8 +125,3 @@ def numbers(kind: str, found: Mapping[str, float]) -> list[tuple[str, str]]:
         for name, label in called.items()
         if name in found
     ]
-
-
-def agent_id(node: Node) -> str:
-    """What control pauses a node by: the instance id, which nobody can choose."""
-    return node.instance or node.name

@@ -22,7 +22,7 @@ class Unfit(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Where it is (no URL: it reports by itself), what it said it is, what people noted.
+    """Where it is (no URL: it reports by itself, with a `key` of the gateway), what it said it is, what people noted.
 
     `watched` is False while its answers are not asked for; `fixed` for one of the manager's own configuration.
     `permitted` is yes or no, as somebody said of the provider of its line, and `permitted_by` who and when.
@@ -40,6 +40,12 @@ class Node:
     fixed: bool = False
     permitted: str = ""
     permitted_by: str = ""
+    key: str = ""
+
+    @property
+    def paused_as(self) -> str:
+        """What control pauses it by: the name of its key, which outlasts its instances, or else the instance."""
+        return self.key or self.instance or self.name
 
 
 def encode(node: Node) -> bytes:
@@ -48,8 +54,9 @@ def encode(node: Node) -> bytes:
 
 
 def decode(record: bytes) -> Node:
-    """The node of a record that `encode` made."""
-    body: dict[str, Any] = json.loads(record)
+    """The node of a record that `encode` made, perhaps of a later build, whose further fields are passed over."""
+    known = Node.__dataclass_fields__
+    body: dict[str, Any] = {name: value for name, value in json.loads(record).items() if name in known}
     return Node(**body | {"tags": tuple(body["tags"])})
 
 

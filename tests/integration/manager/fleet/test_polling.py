@@ -198,9 +198,9 @@ class Gateway(Line):
         return Answer(200, {}, json.dumps({"nodes": self.nodes}).encode(), time.monotonic(), time.monotonic())
 
 
-def heartbeat(node: str, ago: float, instance: str = "agent-1", name: str = "pi-1") -> dict[str, Any]:
+def heartbeat(node: str, ago: float, instance: str = "agent-1") -> dict[str, Any]:
     info = {"service_type": "agent", "version": "0.1.0", "instance_id": instance, "api_version": 1}
-    health = {"status": "ok", "uptime_seconds": 5, "statistics": {"agent": name, "results": {"delivered": 3}}}
+    health = {"status": "ok", "uptime_seconds": 5, "statistics": {"agent": "pi-1", "results": {"delivered": 3}}}
     return {"node": node, "seconds_ago": ago, "service": info, "health": health}
 
 
@@ -218,7 +218,7 @@ def test_nodes_that_report_through_the_gateway(make: Any) -> None:
     reports.fetch()  # the same report, a moment later
     assert len(taken) == 1
     (node,) = fleet.registry.all()
-    assert (node.url, node.name, node.instance) == ("", "pi-1", "agent-1")
+    assert (node.url, node.name, node.instance) == ("", "home", "agent-1")  # by its key, whatever it says
     assert fleet.polling.known()[node.id].condition.state == "ok"
     line.nodes = [heartbeat("home", 0.0)]
     reports._heard["home"] -= 60
@@ -233,7 +233,7 @@ def test_nodes_that_report_through_the_gateway(make: Any) -> None:
 def test_a_report_from_long_ago_makes_nobody_well(make: Any) -> None:
     """As the first fetch after a start finds it: the gateway keeps the last word also of nodes that are gone."""
     fleet, line = make(), Gateway()
-    line.nodes = [heartbeat("gone", 3_000.0), heartbeat("here", 5.0, "agent-2", "pi-2")]
+    line.nodes = [heartbeat("gone", 3_000.0), heartbeat("here", 5.0, "agent-2")]
     Reports(line, "/gateway.sock", fleet.report).fetch()
     known = fleet.polling.known()
     states = {node.instance: known.get(node.id, Known()) for node in fleet.registry.all()}
@@ -241,7 +241,7 @@ def test_a_report_from_long_ago_makes_nobody_well(make: Any) -> None:
     assert states["agent-2"].condition.state == "ok"
 
 
-def test_one_that_was_set_up_anew_goes_on_under_its_name_when_the_former_is_silent(make: Any) -> None:
+def test_one_that_was_set_up_anew_goes_on_as_the_same_node_when_the_former_is_silent(make: Any) -> None:
     clock, line = Clock(), Gateway()
     fleet = make(clocks=Clocks(clock, clock))
     reports = Reports(line, "/gateway.sock", fleet.report)
@@ -254,16 +254,44 @@ def test_one_that_was_set_up_anew_goes_on_under_its_name_when_the_former_is_sile
 
     assert told("agent-1") == ["agent-1"]
     (before,) = fleet.registry.all()
-    fleet.registry.change("alice", before.id, notes="in the attic")
+    fleet.registry.change("alice", before.id, name="attic", notes="beside the chimney")
     clock.now += 90
     assert told("agent-2") == ["agent-1"]  # two with one key: the one that was first stays
     clock.now += 60
     assert told("agent-2", 61.0) == ["agent-1"]  # a word from before
     assert told("agent-2") == ["agent-2"]
     (after,) = fleet.registry.all()
-    assert (after.id, after.notes) == (before.id, "in the attic")
+    assert (after.id, after.name, after.notes) == (before.id, "attic", "beside the chimney")
+    assert after.paused_as == before.paused_as == "home"
     assert fleet.polling.known()[after.id].last.instance == "agent-2"
     assert told("agent-1") == ["agent-2"]
+
+
+def test_nobody_reports_as_another_by_saying_so(make: Any) -> None:
+    fleet, line = make(), Gateway()
+    line.nodes = [heartbeat("home", 3_000.0, "agent-1"), heartbeat("rogue", 5.0, "agent-1")]
+    Reports(line, "/gateway.sock", fleet.report).fetch()
+    known = fleet.polling.known()
+    assert {node.key: known.get(node.id, Known()).seen > 0 for node in fleet.registry.all()} == {
+        "home": False,
+        "rogue": True,
+    }
+
+
+def test_one_that_is_polled_is_not_taken_from_the_gateway_too(make: Any) -> None:
+    fleet, line = make(), Gateway()
+    fleet.registry.add("alice", Node("", "https://pi.example", "agent", "agent-1", "pi-1"))
+    line.nodes = [heartbeat("home", 5.0, "agent-1")]
+    Reports(line, "/gateway.sock", fleet.report).fetch()
+    assert [node.name for node in fleet.registry.all()] == ["pi-1"]
+
+
+def test_one_that_an_earlier_build_registered_without_its_key_is_known_by_its_instance(make: Any) -> None:
+    fleet, line = make(), Gateway()
+    kept = fleet.registry.add("gateway", Node("", "", "agent", "agent-1", "attic"))
+    line.nodes = [heartbeat("home", 5.0, "agent-1")]
+    Reports(line, "/gateway.sock", fleet.report).fetch()
+    assert [(node.id, node.key, node.name) for node in fleet.registry.all()] == [(kept.id, "home", "attic")]
 
 
 @pytest.mark.parametrize("fault", [Unfit("2000 nodes are registered"), OSError("no space left on device")])

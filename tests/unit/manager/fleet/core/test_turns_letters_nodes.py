@@ -85,6 +85,12 @@ NODE = Node("n-1", "https://pi.example", "agent", "agent-1", "pi-1", "attic", ("
 def test_a_record() -> None:
     assert decode(encode(NODE)) == NODE
     assert decode(encode(replace(NODE, tags=()))).tags == ()
+    assert decode(encode(NODE)[:-1] + b', "of_a_later_build": 1}') == NODE
+
+
+def test_what_control_pauses_a_node_by() -> None:
+    assert replace(NODE, key="home").paused_as == "home"
+    assert (NODE.paused_as, replace(NODE, instance="").paused_as) == ("agent-1", "pi-1")
 
 
 def test_words_that_people_type() -> None:
